@@ -1,0 +1,99 @@
+package views
+
+import (
+	"cmp"
+	_ "embed"
+	"errors"
+	"fmt"
+	"slices"
+)
+
+// MaxKeep is the greatest number of values that a [Recent] list shows.
+const MaxKeep = 1000
+
+// slack is how many times Keep members a Recent collection remembers.
+const slack = 2
+
+// Recent shows one value of a list of the last Keep, newest first, such as the
+// last trades of an account. Each member has a version of its own.
+//
+// What the list shows is a pure function of the latest views, in whatever order
+// they come: of all members ever seen, removed ones included, the 2*Keep with the
+// greatest (Score, Member) are remembered; those of them that are present are
+// shown, at most Keep. Since removed members keep their place, the remembered set
+// only ever moves up: a member that fell off its end can't come back, however late
+// a claim with it arrives, and no tombstone has to outlast anything.
+//
+// So removals among the newest leave the list full until more than Keep of the
+// newest 2*Keep are removed; from then on it shows fewer than Keep.
+//
+// For this to hold, a member's Score is its place in time and never changes.
+// Changing Keep takes effect for a key at its next rebuild.
+type Recent struct {
+	Key     string // of the list; from Key
+	Member  string
+	Version int64   // of the member; 1 to MaxVersion
+	Score   float64 // its place in the order, the same in every version; finite
+	Value   string
+	Keep    int // how many values the list shows, 1 to MaxKeep, the same in all of a key
+	Present bool
+}
+
+//go:embed recent.lua
+var recentLua string
+
+var recentKind = &kind{
+	name:       "recent",
+	companions: []string{":v", ":o"},
+	script:     newScript(recentLua),
+	append:     appendRecent,
+	compare:    compareRecent,
+}
+
+func (r Recent) ref() ref {
+	return ref{kind: recentKind, key: r.Key, member: r.Member, version: r.Version}
+}
+
+func (r Recent) check() error {
+	var keep error
+	if r.Keep < 1 || r.Keep > MaxKeep {
+		keep = fmt.Errorf("keep %d is not between 1 and %d", r.Keep, MaxKeep)
+	}
+	return errors.Join(checkCommon(r.Key, r.Version, len(r.Member)+len(r.Value)),
+		checkMember(r.Member), checkScore(r.Score), keep)
+}
+
+// appendRecent appends how many to show and to remember, then all members, oldest first, then their versions,
+// scores and values; before a value stands + if it is present and - if not.
+func appendRecent(args []any, part []entry) []any {
+	sortRecent(part)
+	keep := part[0].view.(Recent).Keep
+	args = append(args, keep, slack*keep)
+	for i := range part {
+		args = append(args, part[i].member)
+	}
+	for i := range part {
+		args = append(args, part[i].version)
+	}
+	for i := range part {
+		args = append(args, part[i].view.(Recent).Score)
+	}
+	for i := range part {
+		if r := part[i].view.(Recent); r.Present {
+			args = append(args, "+"+r.Value)
+		} else {
+			args = append(args, "-")
+		}
+	}
+	return args
+}
+
+// sortRecent sorts as Redis sorts a sorted set: by score, then by the bytes of
+// the member.
+func sortRecent(part []entry) {
+	slices.SortFunc(part, func(a, b entry) int {
+		return cmp.Or(
+			cmp.Compare(a.view.(Recent).Score, b.view.(Recent).Score),
+			cmp.Compare(a.member, b.member))
+	})
+}

@@ -1,0 +1,176 @@
+package views
+
+import (
+	"bufio"
+	"fmt"
+	"net"
+	"os"
+	"os/exec"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+)
+
+// server is the redis-server that the tests of this process share, or nil where
+// none is installed. Tests keep apart by tenant.
+var server *redisServer
+
+func TestMain(m *testing.M) {
+	code := func() int {
+		path, err := exec.LookPath("redis-server")
+		if err != nil {
+			fmt.Fprintln(os.Stderr, "views: NO redis-server FOUND: only miniredis is tested")
+			return m.Run()
+		}
+		directory, err := os.MkdirTemp("", "views")
+		if err != nil {
+			panic(err)
+		}
+		defer os.RemoveAll(directory)
+		server, err = startRedis(path, directory)
+		if err != nil {
+			panic(err)
+		}
+		defer server.stop()
+		defer stopCluster()
+		return m.Run()
+	}()
+	os.Exit(code)
+}
+
+type redisServer struct {
+	address string
+	process *exec.Cmd
+}
+
+// startRedis runs a server on a free port of the loopback interface.
+func startRedis(path, directory string, more ...string) (*redisServer, error) {
+	var err error
+	for range 5 {
+		var s *redisServer
+		if s, err = tryStartRedis(path, directory, more...); err == nil {
+			return s, nil
+		}
+	}
+	return nil, err
+}
+
+func tryStartRedis(path, directory string, more ...string) (*redisServer, error) {
+	port := freePort()
+	arguments := append([]string{
+		"--bind", "127.0.0.1", "--port", fmt.Sprint(port), "--dir", directory,
+		"--save", "", "--appendonly", "no",
+	}, more...)
+	cmd := exec.Command(path, arguments...)
+	dieWithParent(cmd)
+	output, err := cmd.StdoutPipe()
+	if err != nil {
+		return nil, err
+	}
+	if err := cmd.Start(); err != nil {
+		return nil, err
+	}
+	var said strings.Builder
+	lines := bufio.NewScanner(output)
+	for lines.Scan() {
+		fmt.Fprintln(&said, lines.Text())
+		if strings.Contains(lines.Text(), "Ready to accept connections") {
+			go func() { // the server blocks when nobody reads what it says
+				for lines.Scan() {
+				}
+			}()
+			return &redisServer{address: fmt.Sprintf("127.0.0.1:%d", port), process: cmd}, nil
+		}
+	}
+	_ = cmd.Wait()
+	return nil, fmt.Errorf("redis-server did not start:\n%s", said.String())
+}
+
+func (s *redisServer) stop() {
+	_ = s.process.Process.Kill()
+	_ = s.process.Wait()
+}
+
+// freePort returns a port that was free a moment ago, low enough for the bus of a
+// cluster to be 10,000 above it.
+func freePort() int {
+	for {
+		listener, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			panic(err)
+		}
+		port := listener.Addr().(*net.TCPAddr).Port
+		_ = listener.Close()
+		if port < 55_000 {
+			return port
+		}
+	}
+}
+
+// ownRedis starts a server for one test, which may flush or stop it.
+func ownRedis(t *testing.T, more ...string) *redisServer {
+	t.Helper()
+	path, err := exec.LookPath("redis-server")
+	if err != nil {
+		t.Skip("NO redis-server FOUND: this is tested against a real server only")
+	}
+	s, err := startRedis(path, t.TempDir(), more...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(s.stop)
+	return s
+}
+
+// backends runs a test against the real server and against its fake.
+func backends(t *testing.T, test func(t *testing.T, client redis.UniversalClient)) {
+	t.Helper()
+	t.Parallel()
+	t.Run("redis", func(t *testing.T) {
+		t.Parallel()
+		if server == nil {
+			t.Skip("NO redis-server FOUND")
+		}
+		test(t, openTest(t, "redis://"+server.address))
+	})
+	t.Run("miniredis", func(t *testing.T) {
+		t.Parallel()
+		test(t, openTest(t, "redis://"+miniredis.RunT(t).Addr()))
+	})
+	t.Run("cluster", func(t *testing.T) {
+		t.Parallel()
+		test(t, openTest(t, cluster(t)))
+	})
+}
+
+func openTest(t testing.TB, url string) redis.UniversalClient {
+	t.Helper()
+	client, err := Open(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	return client
+}
+
+var tenants atomic.Int64
+
+// newTenant names a tenant that no other test uses.
+func newTenant() string { return fmt.Sprintf("tenant-%d", tenants.Add(1)) }
+
+// soon is a claim that no test outlives.
+func soon() Claim { return Claim{Deadline: time.Now().Add(Lifetime), Epoch: 1} }
+
+// apply applies views and returns the outcomes.
+func apply(t testing.TB, client redis.UniversalClient, claim Claim, views ...View) []Outcome {
+	t.Helper()
+	result, err := Apply(t.Context(), client, views, claim)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result.Outcomes
+}

@@ -1,0 +1,24 @@
+
+-- The tail of every script: takes the keys one by one. A key that fails does not
+-- keep its neighbours from being written.
+local letters, errors = {}, {}
+local expired = now >= tonumber(ARGV[1])
+local width = tonumber(ARGV[5])
+local at = 6
+for k = 1, #KEYS, width do
+  local n, count = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
+  local from, to = at + 2, at + 1 + count
+  if expired then
+    letters[#letters + 1] = string.rep('x', n)
+  else
+    local ok, answer = pcall(write, k, from, to, n)
+    if not ok then
+      if type(answer) == 'table' then answer = answer.err end
+      errors[#errors + 1] = KEYS[k] .. ': ' .. tostring(answer)
+      answer = string.rep('f', n)
+    end
+    letters[#letters + 1] = answer
+  end
+  at = to + 1
+end
+return {table.concat(letters), unpack(errors, 1, math.min(#errors, 10))}
