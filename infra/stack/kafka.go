@@ -1,0 +1,61 @@
+package stack
+
+import (
+	"fmt"
+	"os"
+
+	"github.com/twmb/franz-go/pkg/kfake"
+)
+
+// KafkaConfig says where Kafka comes from.
+type KafkaConfig struct {
+	// Brokers are those of a Kafka that exists already; with them nothing is started.
+	Brokers []string
+	// Ports are one for each broker started here; 0 takes a free one.
+	Ports []int
+	// Dir keeps the log; empty keeps it in memory.
+	Dir string
+}
+
+// Kafka is a Kafka that can be talked to at Brokers.
+type Kafka struct {
+	Brokers []string
+	// Origin says in a few words where it comes from.
+	Origin  string
+	cluster *kfake.Cluster
+}
+
+// StartKafka starts kfake in this process, or takes the brokers that it is given.
+func StartKafka(cfg KafkaConfig) (*Kafka, error) {
+	if len(cfg.Brokers) > 0 {
+		return &Kafka{Brokers: cfg.Brokers, Origin: "from KAFKA_BROKERS"}, nil
+	}
+	for _, port := range cfg.Ports {
+		if err := CheckPort("Kafka", port, "--kafka-port"); err != nil {
+			return nil, err
+		}
+	}
+	options := []kfake.Opt{kfake.Ports(cfg.Ports...), kfake.ClusterID("millrace")}
+	if cfg.Dir != "" {
+		if err := os.MkdirAll(cfg.Dir, 0o755); err != nil {
+			return nil, fmt.Errorf("making Kafka's data directory: %w", err)
+		}
+		options = append(options, kfake.DataDir(cfg.Dir))
+	}
+	cluster, err := kfake.NewCluster(options...)
+	if err != nil {
+		return nil, fmt.Errorf("starting kfake: %w", err)
+	}
+	return &Kafka{Brokers: cluster.ListenAddrs(), Origin: "kfake in this process", cluster: cluster}, nil
+}
+
+// Cluster is the kfake behind it, for tests that inject faults; nil when
+// Kafka came from elsewhere.
+func (k *Kafka) Cluster() *kfake.Cluster { return k.cluster }
+
+// Stop ends what StartKafka started, with its state on disk.
+func (k *Kafka) Stop() {
+	if k != nil && k.cluster != nil {
+		k.cluster.Close()
+	}
+}

@@ -1,0 +1,46 @@
+package stack
+
+import (
+	"errors"
+	"fmt"
+	"net"
+	"strconv"
+)
+
+// FreePort finds a TCP port on 127.0.0.1 that nobody listens on at the moment.
+// Another process may take it before it is used: callers try again.
+func FreePort() (int, error) {
+	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		return 0, fmt.Errorf("looking for a free port: %w", err)
+	}
+	defer func() { _ = ln.Close() }()
+	addr, ok := ln.Addr().(*net.TCPAddr)
+	if !ok {
+		return 0, errors.New("looking for a free port: not a TCP address")
+	}
+	return addr.Port, nil
+}
+
+// PortInUseError says that somebody else listens where a part should.
+type PortInUseError struct {
+	// Part is what wanted the port, Option how to choose another.
+	Part, Option string
+	Port         int
+}
+
+func (e *PortInUseError) Error() string {
+	return fmt.Sprintf("port %d, which %s needs, is in use: stop what listens there or choose another with %s", e.Port, e.Part, e.Option)
+}
+
+// CheckPort returns a [PortInUseError] if the port cannot be listened on.
+func CheckPort(part string, port int, option string) error {
+	if port == 0 {
+		return nil
+	}
+	ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		return &PortInUseError{Part: part, Option: option, Port: port}
+	}
+	return ln.Close()
+}

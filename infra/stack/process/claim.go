@@ -1,0 +1,100 @@
+package process
+
+import (
+	"context"
+	"fmt"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"strconv"
+	"strings"
+	"syscall"
+	"time"
+)
+
+// Claim writes a child's pid where a later start finds it by [Reclaim].
+func Claim(file string, pid int) error {
+	if err := os.MkdirAll(filepath.Dir(file), 0o755); err != nil {
+		return err
+	}
+	return os.WriteFile(file, []byte(strconv.Itoa(pid)+"\n"), 0o644)
+}
+
+// Reclaim ends what an earlier run left over: the process named in the file,
+// if it still runs and its command line contains mark (so that a pid that
+// somebody else has by now is left alone). It tells whether it ended one.
+func Reclaim(file, mark string) (bool, error) {
+	text, err := os.ReadFile(file)
+	if err != nil {
+		return false, nil //nolint:nilerr // no pid file: nothing is left over
+	}
+	defer func() { _ = os.Remove(file) }()
+	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
+	if err != nil || pid <= 1 || !strings.Contains(CommandLine(pid), mark) {
+		return false, nil //nolint:nilerr // a torn pid file says nothing about anybody
+	}
+	return true, End(pid, syscall.SIGTERM, 5*time.Second)
+}
+
+// Running tells whether a process of that pid exists, whoever owns it. One
+// that has ended and was not reaped (containers often have no init that does)
+// does not run.
+func Running(pid int) bool {
+	err := syscall.Kill(pid, 0)
+	if err != nil && err != syscall.EPERM {
+		return false
+	}
+	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
+	if err != nil {
+		return true
+	}
+	_, state, _ := strings.Cut(string(stat), ") ")
+	return !strings.HasPrefix(state, "Z")
+}
+
+// CommandLine is the command line of any process of this machine, empty if
+// there is none of that pid.
+func CommandLine(pid int) string {
+	out, err := exec.Command("ps", "-ww", "-o", "command=", "-p", strconv.Itoa(pid)).Output()
+	if err == nil {
+		return strings.TrimSpace(string(out))
+	}
+	// Small containers have no ps, but they are Linux.
+	raw, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(strings.ReplaceAll(string(raw), "\x00", " "))
+}
+
+// End stops a process that is not a child of this one: sig, then SIGKILL when
+// it still runs after grace.
+func End(pid int, sig syscall.Signal, grace time.Duration) error {
+	for _, try := range []syscall.Signal{sig, syscall.SIGKILL} {
+		if err := syscall.Kill(pid, try); err == syscall.ESRCH {
+			return nil
+		} else if err != nil {
+			return fmt.Errorf("stopping process %d: %w", pid, err)
+		}
+		if gone(pid, grace) {
+			return nil
+		}
+	}
+	return fmt.Errorf("process %d does not end", pid)
+}
+
+// gone waits for the end of a process that cannot be waited for.
+func gone(pid int, limit time.Duration) bool {
+	ctx, cancel := context.WithTimeout(context.Background(), limit)
+	defer cancel()
+	tick := time.NewTicker(20 * time.Millisecond)
+	defer tick.Stop()
+	for Running(pid) {
+		select {
+		case <-ctx.Done():
+			return false
+		case <-tick.C:
+		}
+	}
+	return true
+}

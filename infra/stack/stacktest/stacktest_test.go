@@ -1,0 +1,72 @@
+package stacktest_test
+
+import (
+	"testing"
+
+	"github.com/IBM/sarama"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/millrace/millrace/infra/stack"
+	"github.com/millrace/millrace/infra/stack/stacktest"
+)
+
+func TestMain(m *testing.M) { stacktest.Main(m) }
+
+func TestDatabasesAreMigratedAndApart(t *testing.T) {
+	t.Parallel()
+	var names [2]string
+	for i := range names {
+		conn, err := pgx.Connect(t.Context(), stacktest.Postgres(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = conn.Close(t.Context()) }()
+		if _, err := conn.Exec(t.Context(), "CREATE TABLE mine (n int)"); err != nil {
+			t.Fatal(err)
+		}
+		var migrated bool
+		const query = "SELECT current_database(), EXISTS (SELECT FROM goose_db_version WHERE version_id >= 1)"
+		if err := conn.QueryRow(t.Context(), query).Scan(&names[i], &migrated); err != nil {
+			t.Fatal(err)
+		}
+		if !migrated {
+			t.Errorf("%s was not migrated", names[i])
+		}
+	}
+	if names[0] == names[1] {
+		t.Errorf("both got %s", names[0])
+	}
+}
+
+func TestRedisesAreEmptyAndApart(t *testing.T) {
+	t.Parallel()
+	for range 2 {
+		client, err := stack.OpenRedis(stacktest.Redis(t))
+		if err != nil {
+			t.Fatal(err)
+		}
+		defer func() { _ = client.Close() }()
+		if n, err := client.DBSize(t.Context()).Result(); err != nil || n != 0 {
+			t.Errorf("a new Redis has %d keys, error %v", n, err)
+		}
+		if err := client.Set(t.Context(), "k", "v", 0).Err(); err != nil {
+			t.Error(err)
+		}
+	}
+}
+
+func TestKafkaTakesAndKeepsRecords(t *testing.T) {
+	t.Parallel()
+	config := sarama.NewConfig()
+	config.Producer.Return.Successes = true
+	config.Producer.RequiredAcks = sarama.WaitForAll
+	producer, err := sarama.NewSyncProducer(stacktest.Kafka(t), config)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = producer.Close() }()
+	_, offset, err := producer.SendMessage(&sarama.ProducerMessage{Topic: "trade-events", Value: sarama.StringEncoder("x")})
+	if err != nil || offset != 0 {
+		t.Errorf("offset %d, error %v", offset, err)
+	}
+}
