@@ -29,6 +29,9 @@ type PostgresConfig struct {
 	Port int
 	// Database is made if it does not exist. Default "millrace".
 	Database string
+	// Programs is the folder of the server programs to use, or "embedded" for
+	// those that are downloaded. Empty: local ones if found, else downloaded.
+	Programs string
 	// Volatile gives up durability for speed: for tests only.
 	Volatile bool
 	// Log takes what the server says; nil discards it.

@@ -66,7 +66,7 @@ func downloadPostgres(ctx context.Context, report Reporter, user *process.User, 
 // fetchPostgres downloads and unpacks one version. It unpacks beside the place
 // and moves at the end: a crash leaves nothing that looks complete.
 func fetchPostgres(report Reporter, version embeddedpostgres.PostgresVersion, cache, home string) error {
-	defer report.Begin(fmt.Sprintf("downloading PostgreSQL %s (no local one was found; once, about 20 MB)", version))()
+	defer report.Begin(fmt.Sprintf("downloading PostgreSQL %s (no local one was found; once, about 15 MB)", version))()
 	unfinished := home + ".unfinished"
 	if err := os.RemoveAll(unfinished); err != nil {
 		return err

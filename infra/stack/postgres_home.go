@@ -25,11 +25,8 @@ func preparePostgres(ctx context.Context, cfg PostgresConfig) (postgresHome, err
 	}
 	home := postgresHome{data: filepath.Join(dir, "data"), user: user}
 	major := dataMajor(home.data)
-	var ok bool
-	if home.programs, ok = findPostgres(ctx, user, major); !ok {
-		if home.programs, err = downloadPostgres(ctx, cfg.Reporter, user, major); err != nil {
-			return postgresHome{}, err
-		}
+	if home.programs, err = choosePostgres(ctx, cfg, user, major); err != nil {
+		return postgresHome{}, err
 	}
 	if major == 0 {
 		return home, home.initialise(ctx, cfg, dir)

@@ -24,6 +24,37 @@ type postgresPrograms struct {
 
 func (p postgresPrograms) path(name string) string { return filepath.Join(p.bin, name) }
 
+// Embedded as PostgresConfig.Programs asks for those that embedded-postgres brings.
+const Embedded = "embedded"
+
+// choosePostgres returns the programs to run data of that major version (0 for
+// new data) with.
+func choosePostgres(ctx context.Context, cfg PostgresConfig, user *process.User, dataMajor int) (postgresPrograms, error) {
+	switch cfg.Programs {
+	case "":
+		if programs, ok := findPostgres(ctx, user, dataMajor); ok {
+			return programs, nil
+		}
+		return downloadPostgres(ctx, cfg.Reporter, user, dataMajor)
+	case Embedded:
+		return downloadPostgres(ctx, cfg.Reporter, user, dataMajor)
+	}
+	major := postgresMajor(ctx, cfg.Programs, user)
+	switch {
+	case major == 0:
+		return postgresPrograms{}, fmt.Errorf("no PostgreSQL programs that run are in %s", cfg.Programs)
+	case major < MinPostgres:
+		return postgresPrograms{}, fmt.Errorf("the PostgreSQL in %s is version %d, Millrace needs %d or newer", cfg.Programs, major, MinPostgres)
+	case dataMajor != 0 && major != dataMajor:
+		return postgresPrograms{}, fmt.Errorf("the data was made by PostgreSQL %d, and %s is version %d: use programs of that version, or remove the data to start afresh", dataMajor, cfg.Programs, major)
+	}
+	return newPrograms(cfg.Programs, major), nil
+}
+
+func newPrograms(bin string, major int) postgresPrograms {
+	return postgresPrograms{bin: bin, major: major, origin: fmt.Sprintf("PostgreSQL %d from %s", major, bin)}
+}
+
 // findPostgres returns the first local installation that is new enough or,
 // when data exists already, the first of the data's major version: another
 // one could not read it. ok is false if there is none.
@@ -33,7 +64,7 @@ func findPostgres(ctx context.Context, user *process.User, dataMajor int) (progr
 		if major < MinPostgres || (dataMajor != 0 && major != dataMajor) {
 			continue
 		}
-		return postgresPrograms{bin: bin, major: major, origin: fmt.Sprintf("PostgreSQL %d from %s", major, bin)}, true
+		return newPrograms(bin, major), true
 	}
 	return postgresPrograms{}, false
 }

@@ -191,11 +191,14 @@ func OpenRedis(dsn string) (redis.UniversalClient, error) {
 		if err != nil {
 			return nil, fmt.Errorf("REDIS_URL: %w", err)
 		}
+		options.DialerRetries = 1
 		return redis.NewClusterClient(options), nil
 	}
 	options, err := redis.ParseURL(dsn)
 	if err != nil {
 		return nil, fmt.Errorf("REDIS_URL: %w", err)
 	}
+	// Who waits for a server asks again anyway.
+	options.DialerRetries = 1
 	return redis.NewClient(options), nil
 }

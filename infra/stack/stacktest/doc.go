@@ -14,7 +14,8 @@
 // a database, and stopped by [Main]; databases are clones of a migrated
 // template. It does not wait for the disk: what a test proves about crashes of
 // Millrace's own processes holds, about power cuts it proves nothing. With
-// MILLRACE_TEST_DATABASE_URL set, databases are made on that server instead.
+// MILLRACE_TEST_DATABASE_URL set, databases are made on that server instead;
+// MILLRACE_POSTGRES=embedded, or a folder of programs, chooses what is started.
 //
 // A test process that crashes leaves no server running (on Linux; elsewhere
 // its server has to be stopped by hand) and a folder in the temporary

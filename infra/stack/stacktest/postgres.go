@@ -102,6 +102,7 @@ func startServer(ctx context.Context) (string, error) {
 	}
 	pg, err := stack.StartPostgres(ctx, stack.PostgresConfig{
 		Dir: filepath.Join(dir, "postgres"), Database: "postgres", Volatile: true, Log: log,
+		Programs: os.Getenv("MILLRACE_POSTGRES"),
 		Reporter: stderr{},
 	})
 	if err != nil {
