@@ -1,0 +1,221 @@
+package kafka
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"sync"
+	"time"
+
+	"github.com/IBM/sarama"
+)
+
+// One send to the dead-letter topic: Kafka takes or refuses all that one send
+// has for one partition together, against a limit of 1 MiB by default.
+const (
+	lettersAtOnce     = 100
+	letterBytesAtOnce = 512 << 10
+)
+
+// fault says why a record became a dead letter.
+type fault struct {
+	reason string // the metric's label: undecodable or refused
+	code   string // the sink's status; empty if it was never asked
+	data   string // the sink's response, or what is wrong with the record
+}
+
+func undecodable(cause error) fault {
+	return fault{reason: "undecodable", data: cause.Error()}
+}
+
+func refusal(o outcome) fault {
+	return fault{reason: "refused", code: strconv.Itoa(o.status), data: string(o.data)}
+}
+
+// deadLetters puts records into their dead-letter topics, raw. It has a
+// goroutine of its own, so that a topic that is down stops no worker: what
+// piles up is bounded by the window, since nothing behind a dead letter is
+// marked before it is in its topic.
+type deadLetters struct {
+	t    *Trigger
+	open func() (sarama.SyncProducer, error)
+	wake chan struct{}
+
+	mu    sync.Mutex
+	queue []*record
+
+	producer sarama.SyncProducer // of run alone
+}
+
+func newDeadLetters(t *Trigger, open func() (sarama.SyncProducer, error)) *deadLetters {
+	return &deadLetters{t: t, open: open, wake: make(chan struct{}, 1)}
+}
+
+func (d *deadLetters) put(r *record, f fault) {
+	r.fault = &f
+	d.mu.Lock()
+	d.queue = append(d.queue, r)
+	d.mu.Unlock()
+	select {
+	case d.wake <- struct{}{}:
+	default:
+	}
+}
+
+// run sends until ctx ends; what then is left was never marked.
+func (d *deadLetters) run(ctx context.Context) {
+	defer d.close()
+	for attempt := 0; ; {
+		select {
+		case <-ctx.Done():
+			return
+		case <-d.wake:
+		}
+		for records := d.next(); len(records) > 0; records = d.next() {
+			err := d.send(records)
+			if err == nil {
+				attempt = 0
+				continue
+			}
+			attempt++
+			d.t.metrics.retries.WithLabelValues("dead-letter").Inc()
+			d.t.log.Error("dead letters not accepted, tried again", "records", len(records), "attempt", attempt, "cause", err)
+			d.pause(ctx, d.t.backoff(attempt))
+			if ctx.Err() != nil {
+				return
+			}
+		}
+	}
+}
+
+func (d *deadLetters) pause(ctx context.Context, pause time.Duration) {
+	timer := time.NewTimer(pause)
+	defer timer.Stop()
+	select {
+	case <-timer.C:
+	case <-ctx.Done():
+	}
+}
+
+// next takes as many as go into one send.
+func (d *deadLetters) next() []*record {
+	d.mu.Lock()
+	defer d.mu.Unlock()
+	n := 0
+	for bytes := 0; n < len(d.queue) && n < lettersAtOnce; n++ {
+		if bytes += d.queue[n].size; n > 0 && bytes > letterBytesAtOnce {
+			break
+		}
+	}
+	records := slices.Clone(d.queue[:n])
+	d.queue = slices.Delete(d.queue, 0, n)
+	return records
+}
+
+// send lands what was accepted and queues the rest again, behind the others.
+func (d *deadLetters) send(records []*record) error {
+	f := d.t.window.begin(records, func() {})
+	accepted, rest, err := d.produce(f.records)
+	for _, r := range accepted {
+		d.t.metrics.deadLetters.WithLabelValues(r.fault.reason).Inc()
+		d.t.log.Warn("record became a dead letter", "topic", r.claim.topic, "partition", r.claim.partition,
+			"offset", r.offset, "reason", r.fault.reason, "code", r.fault.code, "cause", r.fault.data)
+	}
+	// The dead-letter topic has them, on all replicas in sync. A crash here:
+	// they are read again, and it has them twice.
+	d.t.window.land(f, accepted)
+	d.mu.Lock()
+	d.queue = append(d.queue, rest...)
+	d.mu.Unlock()
+	return err
+}
+
+func (d *deadLetters) produce(records []*record) (accepted, rest []*record, err error) {
+	if len(records) == 0 {
+		return nil, nil, nil
+	}
+	if d.producer == nil {
+		if d.producer, err = d.open(); err != nil {
+			d.producer = nil
+			return nil, records, fmt.Errorf("connecting: %w", err)
+		}
+	}
+	messages := make([]*sarama.ProducerMessage, len(records))
+	for i, r := range records {
+		messages[i] = d.message(r)
+	}
+	err = d.producer.SendMessages(messages)
+	if err == nil {
+		return records, nil, nil
+	}
+	accepted, rest = split(records, err)
+	if len(accepted) == 0 { // a fresh producer may do better
+		d.close()
+	}
+	return accepted, rest, err
+}
+
+// split tells accepted from failed messages by what SendMessages returned.
+func split(records []*record, err error) (accepted, rest []*record) {
+	var failed sarama.ProducerErrors
+	if !errors.As(err, &failed) {
+		return nil, records
+	}
+	bad := map[*record]bool{}
+	for _, f := range failed {
+		bad[f.Msg.Metadata.(*record)] = true
+	}
+	for _, r := range records {
+		if bad[r] {
+			rest = append(rest, r)
+		} else {
+			accepted = append(accepted, r)
+		}
+	}
+	return accepted, rest
+}
+
+func (d *deadLetters) close() {
+	if d.producer != nil {
+		_ = d.producer.Close() // SendMessages has returned: nothing is left in it
+		d.producer = nil
+	}
+}
+
+// message is the raw record with the headers that say why it is here. Those of
+// an earlier life are replaced.
+func (d *deadLetters) message(r *record) *sarama.ProducerMessage {
+	added := []sarama.RecordHeader{
+		{Key: []byte("ce_knativeerrordest"), Value: []byte(d.t.cfg.Sink)},
+		{Key: []byte("ce_knativeerrordata"), Value: []byte(r.fault.data)},
+		{Key: []byte("millrace-cause"), Value: []byte(r.fault.reason)},
+		{Key: []byte("millrace-origin"), Value: fmt.Appendf(nil, "%s/%d/%d", r.claim.topic, r.claim.partition, r.offset)},
+	}
+	if r.fault.code != "" {
+		added = append(added, sarama.RecordHeader{Key: []byte("ce_knativeerrorcode"), Value: []byte(r.fault.code)})
+	}
+	m := &sarama.ProducerMessage{Topic: d.t.cfg.deadLetterTopic(r.claim.topic), Metadata: r}
+	for _, h := range r.msg.Headers {
+		if !replacedHeader(string(lower(h.Key))) {
+			m.Headers = append(m.Headers, *h)
+		}
+	}
+	m.Headers = append(m.Headers, added...)
+	if r.msg.Key != nil {
+		m.Key = sarama.ByteEncoder(r.msg.Key)
+	}
+	if r.msg.Value != nil {
+		m.Value = sarama.ByteEncoder(r.msg.Value)
+	}
+	return m
+}
+
+func replacedHeader(key string) bool {
+	switch key {
+	case "ce_knativeerrordest", "ce_knativeerrorcode", "ce_knativeerrordata", "millrace-cause", "millrace-origin":
+		return true
+	}
+	return false
+}
