@@ -36,7 +36,11 @@ func Up(ctx context.Context, databaseURL string) (err error) {
 	if err != nil {
 		return fmt.Errorf("migrating: %w", err)
 	}
-	provider, err := goose.NewProvider(goose.DialectPostgres, db, files, goose.WithSessionLocker(locker))
+	provider, err := goose.NewProvider(goose.DialectPostgres, db, files,
+		goose.WithSessionLocker(locker),
+		// Named in full: a role called millrace finds schema millrace first, and
+		// goose would look for its table there once the first migration made it.
+		goose.WithTableName("public.goose_db_version"))
 	if err != nil {
 		return fmt.Errorf("migrating: %w", err)
 	}

@@ -1,9 +1,11 @@
 package stack
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"net"
+	"net/url"
 	"strconv"
 )
 
@@ -43,4 +45,37 @@ func CheckPort(part string, port int, option string) error {
 		return &PortInUseError{Part: part, Option: option, Port: port}
 	}
 	return ln.Close()
+}
+
+// listens returns nil if somebody listens on the port.
+func listens(ctx context.Context, port int) error {
+	var dialer net.Dialer
+	conn, err := dialer.DialContext(ctx, "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	if err != nil {
+		return err
+	}
+	return conn.Close()
+}
+
+// portOf is the port in a URL, 0 if it names none.
+func portOf(address string) int {
+	u, err := url.Parse(address)
+	if err != nil {
+		return 0
+	}
+	port, err := strconv.Atoi(u.Port())
+	if err != nil {
+		return 0
+	}
+	return port
+}
+
+// publicURL is a URL for people to see: a password that came from the
+// environment is nobody else's business.
+func publicURL(address string) string {
+	u, err := url.Parse(address)
+	if err != nil {
+		return "(a URL that cannot be read)"
+	}
+	return u.Redacted()
 }

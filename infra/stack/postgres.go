@@ -120,12 +120,32 @@ func (pg *Postgres) PID() int {
 	return pg.server.PID()
 }
 
+// Port is where the server listens, 0 if its URL does not say.
+func (pg *Postgres) Port() int { return portOf(pg.URL) }
+
+// PublicURL is the URL for people to see: as it is for a server started here,
+// whose password is no secret, else without the password.
+func (pg *Postgres) PublicURL() string {
+	if pg.server != nil {
+		return pg.URL
+	}
+	return publicURL(pg.URL)
+}
+
 // Done is closed when the server that was started here ends; nil otherwise.
 func (pg *Postgres) Done() <-chan struct{} {
 	if pg.server == nil {
 		return nil
 	}
 	return pg.server.Done()
+}
+
+// Err says how the server that was started here ended. Only after Done.
+func (pg *Postgres) Err() error {
+	if pg.server == nil {
+		return nil
+	}
+	return pg.server.Err()
 }
 
 // Stop ends the server that StartPostgres started: a fast shutdown, which

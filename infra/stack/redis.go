@@ -130,7 +130,11 @@ func (r *Redis) await(ctx context.Context, cfg RedisConfig) error {
 	tick := time.NewTicker(5 * time.Millisecond)
 	defer tick.Stop()
 	for {
-		err := checkRedis(ctx, r.URL)
+		// The client logs each failure to connect: ask it when there is something.
+		err := listens(ctx, r.Port())
+		if err == nil {
+			err = checkRedis(ctx, r.URL)
+		}
 		if err == nil {
 			return nil
 		}
@@ -152,12 +156,29 @@ func (r *Redis) PID() int {
 	return r.server.PID()
 }
 
+// Started tells whether it was started here, as a process or within this one.
+func (r *Redis) Started() bool { return r.server != nil || r.mini != nil }
+
+// Port is where the server listens, 0 if its URL does not say.
+func (r *Redis) Port() int { return portOf(r.URL) }
+
+// PublicURL is the URL for people to see, without a password.
+func (r *Redis) PublicURL() string { return publicURL(r.URL) }
+
 // Done is closed when the server that was started here ends; nil otherwise.
 func (r *Redis) Done() <-chan struct{} {
 	if r.server == nil {
 		return nil
 	}
 	return r.server.Done()
+}
+
+// Err says how the server that was started here ended. Only after Done.
+func (r *Redis) Err() error {
+	if r.server == nil {
+		return nil
+	}
+	return r.server.Err()
 }
 
 // Mini is the miniredis behind it, nil if it is another Redis.

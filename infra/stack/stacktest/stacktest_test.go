@@ -25,7 +25,7 @@ func TestDatabasesAreMigratedAndApart(t *testing.T) {
 			t.Fatal(err)
 		}
 		var migrated bool
-		const query = "SELECT current_database(), EXISTS (SELECT FROM goose_db_version WHERE version_id >= 1)"
+		const query = "SELECT current_database(), EXISTS (SELECT FROM public.goose_db_version WHERE version_id >= 1)"
 		if err := conn.QueryRow(t.Context(), query).Scan(&names[i], &migrated); err != nil {
 			t.Fatal(err)
 		}

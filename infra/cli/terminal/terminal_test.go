@@ -1,0 +1,43 @@
+package terminal
+
+import (
+	"bytes"
+	"strings"
+	"testing"
+	"testing/synctest"
+	"time"
+)
+
+func TestPlainLinesSayWhatTakesLong(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		r := New(&out)
+		quick := r.Begin("something quick")
+		quick()
+		slow := r.Begin("downloading")
+		time.Sleep(7*time.Second + time.Millisecond)
+		r.Note("news")
+		slow()
+		want := "  ... downloading\n  ... downloading (2s)\n  ... downloading (4s)\n  news\n"
+		if out.String() != want {
+			t.Errorf("got\n%swant\n%s", out.String(), want)
+		}
+	})
+}
+
+func TestSpinnerGivesWayToNews(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		var out bytes.Buffer
+		r := New(&out)
+		r.fancy = true
+		done := r.Begin("building")
+		time.Sleep(time.Second)
+		r.Note("news")
+		done()
+		if got := out.String(); !strings.Contains(got, "building") || !strings.Contains(got, "  news\n") {
+			t.Errorf("%q", got)
+		}
+	})
+}

@@ -1,0 +1,61 @@
+package cli
+
+import (
+	"fmt"
+	"os"
+	"path/filepath"
+	"strings"
+	"time"
+
+	"github.com/millrace/millrace/infra/platform"
+)
+
+// welcome says what runs and what to do with it.
+func (a *app) welcome(at platform.Addresses, f platform.Folders, took time.Duration) {
+	for _, p := range at.Processes {
+		fmt.Fprintf(a.Out, "  %-16s %s\n", p.Name, p.URL)
+	}
+	fmt.Fprintf(a.Out, `
+Millrace is up after %.1f s. Data and logs are in %s.
+
+Send a first event, from a second terminal:
+
+  %s
+
+See its effect:
+
+  %s status --entity acme/trade/account-1
+  psql '%s' -c 'SELECT * FROM millrace.audit'
+
+Ctrl-C drains and stops everything.
+`, took.Seconds(), shorten(f.Data), firstEvent(command()), command(), at.DatabaseURL)
+}
+
+// firstEvent is a command that sends a trade.
+func firstEvent(command string) string {
+	return command + ` send --wait --type trade.executed.v1 --tenant acme --subject account-1 \
+    --data '{"instrument":"ACME","side":"buy","quantity":"100","price":"12.50","currency":"EUR"}'`
+}
+
+// command is how this program was called, in the shortest way to call it again
+// from here.
+func command() string {
+	program, err := os.Executable()
+	if err != nil {
+		return "millrace"
+	}
+	return shorten(program)
+}
+
+// shorten names a file relative to the working directory if it is below it.
+func shorten(file string) string {
+	here, err := os.Getwd()
+	if err != nil {
+		return file
+	}
+	relative, err := filepath.Rel(here, file)
+	if err != nil || strings.HasPrefix(relative, "..") {
+		return file
+	}
+	return relative
+}
