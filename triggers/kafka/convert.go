@@ -280,14 +280,13 @@ func mediaType(contentType []byte) string {
 	return string(bytes.ToLower(bytes.TrimSpace(before)))
 }
 
-// isJSON counts the media types that the CloudEvents SDK takes for JSON, and
-// no others: it reads `data` beside application/vnd.x+json as a string, so that
-// those are safer as data_base64, which every reader takes.
+// isJSON tells that a content type announces JSON, as the specification's JSON
+// format has it: application/json, text/json, anything +json, and none at all.
 func isJSON(contentType []byte) bool {
 	switch string(contentType) { // as nearly all write it
 	case "", "application/json", "application/json; charset=utf-8":
 		return true
 	}
 	mediaType, _, err := mime.ParseMediaType(string(contentType))
-	return err == nil && (mediaType == "application/json" || mediaType == "text/json")
+	return err == nil && (mediaType == "application/json" || mediaType == "text/json" || strings.HasSuffix(mediaType, "+json"))
 }

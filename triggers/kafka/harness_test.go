@@ -11,13 +11,17 @@ import (
 	"net/http"
 	"net/http/httptest"
 	"strconv"
+	"strings"
 	"sync"
 	"testing"
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/prometheus/client_golang/prometheus/testutil"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 const topic = "trade-events"
@@ -150,7 +154,7 @@ func ceHeaders(attributes ...string) []kgo.RecordHeader {
 
 func produce(t *testing.T, cluster *kfake.Cluster, records ...*kgo.Record) {
 	t.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.RecordPartitioner(kgo.StickyKeyPartitioner(nil)))
+	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.ProducerBatchMaxBytes(8<<20))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -160,6 +164,67 @@ func produce(t *testing.T, cluster *kfake.Cluster, records ...*kgo.Record) {
 	if err := client.ProduceSync(ctx, records...).FirstErr(); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// produceAborted writes records in a transaction that is aborted.
+func produceAborted(t *testing.T, cluster *kfake.Cluster, records ...*kgo.Record) {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.TransactionalID("aborts"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	if err := client.BeginTransaction(); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.ProduceSync(ctx, records...).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	if err := client.EndTransaction(ctx, kgo.TryAbort); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// failDeadLetters lets Kafka refuse what is written to the dead-letter topic
+// until the gate opens.
+func failDeadLetters(cluster *kfake.Cluster, open gate) {
+	cluster.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
+		cluster.KeepControl()
+		produce := req.(*kmsg.ProduceRequest)
+		select {
+		case <-open:
+			return nil, nil, false
+		default:
+		}
+		if len(produce.Topics) == 0 || produce.Topics[0].Topic != topic+"-dead-letter" {
+			return nil, nil, false
+		}
+		resp := produce.ResponseKind().(*kmsg.ProduceResponse)
+		for _, t := range produce.Topics {
+			rt := kmsg.NewProduceResponseTopic()
+			rt.Topic = t.Topic
+			for _, p := range t.Partitions {
+				rp := kmsg.NewProduceResponseTopicPartition()
+				rp.Partition, rp.ErrorCode = p.Partition, kerr.NotEnoughReplicas.Code
+				rt.Partitions = append(rt.Partitions, rp)
+			}
+			resp.Topics = append(resp.Topics, rt)
+		}
+		return resp, nil, true
+	})
+}
+
+// held is what the trigger's window has.
+func (r *running) held() int {
+	r.window.mu.Lock()
+	defer r.window.mu.Unlock()
+	return r.window.events
+}
+
+func (r *running) retries(reason string) int {
+	return int(testutil.ToFloat64(r.metrics.retries.WithLabelValues(reason)))
 }
 
 // consume reads n records of a topic from its start.
@@ -235,7 +300,8 @@ type testSink struct {
 	*httptest.Server
 	t *testing.T
 	// answer decides on a batch; nil takes everything. 0 cuts the connection.
-	answer func(r *http.Request, batch []testEvent) int
+	answer     func(r *http.Request, batch []testEvent) int
+	retryAfter string // of its 429s
 
 	mu      sync.Mutex
 	flying  map[string]int
@@ -277,6 +343,9 @@ func (s *testSink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 		cut(w)
 		return
 	}
+	if status == http.StatusTooManyRequests && s.retryAfter != "" {
+		w.Header().Set("Retry-After", s.retryAfter)
+	}
 	w.WriteHeader(status)
 	fmt.Fprintf(w, "status %d", status)
 }
@@ -296,14 +365,20 @@ func (s *testSink) takeOff(batch []testEvent) {
 }
 
 func (s *testSink) land(batch []testEvent, status int) {
+	if status >= 200 && status <= 299 {
+		s.take(batch)
+	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	for _, e := range batch {
 		delete(s.flying, lane0(e))
 	}
-	if status < 200 || status > 299 {
-		return
-	}
+}
+
+// take applies a batch.
+func (s *testSink) take(batch []testEvent) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
 	s.batches = append(s.batches, batch)
 	for _, e := range batch {
 		if s.taken[e.ID]++; s.taken[e.ID] == 1 {
@@ -316,6 +391,48 @@ func (s *testSink) count() int {
 	s.mu.Lock()
 	defer s.mu.Unlock()
 	return len(s.taken)
+}
+
+// inFlight tells whether a request carries an event of the subject.
+func (s *testSink) inFlight(subject string) bool {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key := range s.flying {
+		if strings.HasSuffix(key, " "+subject) {
+			return true
+		}
+	}
+	return false
+}
+
+// wantAll waits until n events are taken and their offsets committed.
+func (s *testSink) wantAll(cluster *kfake.Cluster, partitions int32, n int) {
+	s.t.Helper()
+	s.want(cluster, partitions, n, n)
+}
+
+// want waits until so many events are taken, and so many records committed,
+// which is the end of all partitions; and checks the order.
+func (s *testSink) want(cluster *kfake.Cluster, partitions int32, events, records int) {
+	s.t.Helper()
+	eventually(s.t, fmt.Sprintf("%d events taken", events), func() bool { return s.count() >= events })
+	eventually(s.t, fmt.Sprintf("%d records committed", records), func() bool { return total(committed(s.t, cluster, partitions)) == records })
+	if n := s.count(); n != events {
+		s.t.Errorf("%d events taken, want %d", n, events)
+	}
+	s.inOrder()
+}
+
+// wantOnce checks that no event was taken twice.
+func (s *testSink) wantOnce() {
+	s.t.Helper()
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for id, n := range s.taken {
+		if n != 1 {
+			s.t.Errorf("%s taken %d times", id, n)
+		}
+	}
 }
 
 // inOrder checks that each entity's events were first taken in their order.

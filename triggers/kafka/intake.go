@@ -2,7 +2,6 @@ package kafka
 
 import (
 	"context"
-	"sync/atomic"
 
 	"github.com/IBM/sarama"
 )
@@ -38,8 +37,6 @@ func (t *Trigger) claim(session sarama.ConsumerGroupSession, kc sarama.ConsumerG
 	c := newClaim(kc.Topic(), kc.Partition())
 	partition := map[string][]int32{c.topic: {c.partition}}
 	lag := t.metrics.lag(c)
-	var marked atomic.Int64
-	marked.Store(kc.InitialOffset())
 	c.marker = func(next int64) {
 		session.MarkOffset(c.topic, c.partition, next, "")
 		lag.Set(float64(kc.HighWaterMarkOffset() - next))

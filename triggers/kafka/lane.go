@@ -99,7 +99,9 @@ func (c *claim) leave(r *record) {
 }
 
 // merge makes one lane of two. While either has records flying the new one
-// waits for them, so that no two requests carry the same key.
+// waits for them, so that no two requests carry the same key. The waiting
+// records of the two need no order among them: those that share a key were in
+// one lane before.
 func merge(a, b *lane) *lane {
 	if a == nil || a == b {
 		return b
@@ -109,22 +111,7 @@ func merge(a, b *lane) *lane {
 	}
 	b.into = a
 	a.flying += b.flying
-	a.waiting = inOffsetOrder(a.waiting, b.waiting)
+	a.waiting = append(a.waiting, b.waiting...)
 	b.waiting = nil
 	return a
-}
-
-func inOffsetOrder(a, b []*record) []*record {
-	if len(b) == 0 {
-		return a
-	}
-	merged := make([]*record, 0, len(a)+len(b)+1)
-	for len(a) > 0 && len(b) > 0 {
-		if a[0].offset < b[0].offset {
-			merged, a = append(merged, a[0]), a[1:]
-		} else {
-			merged, b = append(merged, b[0]), b[1:]
-		}
-	}
-	return append(append(merged, a...), b...)
 }

@@ -82,21 +82,23 @@ func (w *window) take() []*record {
 	w.mu.Lock()
 	defer w.mu.Unlock()
 	for {
-		var batch []*record
-		for bytes := 0; len(w.ready) > 0; {
-			l := w.ready[0]
-			var full bool
-			if batch, bytes, full = w.board(batch, bytes, l); full {
-				break
-			}
-			l.queued = false
-			w.ready = w.ready[1:]
-		}
-		if batch != nil || w.closed {
+		if batch := w.collect(); batch != nil || w.closed {
 			return batch
 		}
 		w.work.Wait()
 	}
+}
+
+func (w *window) collect() (batch []*record) {
+	for bytes := 0; len(w.ready) > 0; {
+		var full bool
+		if batch, bytes, full = w.board(batch, bytes, w.ready[0]); full {
+			break
+		}
+		w.ready[0].queued = false
+		w.ready = w.ready[1:]
+	}
+	return batch
 }
 
 // board moves waiting records of the lane into the batch; full tells that some
