@@ -1,0 +1,119 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/millrace/millrace/shared/views"
+)
+
+// The columns come in the order of the primary keys, so that each chunk starts
+// where the last one ended.
+const (
+	nextEntities = `
+SELECT tenant_id, '', subject
+FROM millrace.entities
+WHERE (tenant_id, function, subject) > ($2, $1, $3) AND function = $1
+ORDER BY tenant_id, function, subject
+LIMIT $4`
+
+	nextAggregates = `
+SELECT DISTINCT ON (tenant_id, function, name, key) tenant_id, name, key
+FROM millrace.aggregates
+WHERE (tenant_id, function, name, key) > ($2, $1, $3, $4) AND function = $1
+ORDER BY tenant_id, function, name, key
+LIMIT $5`
+)
+
+// Rebuild shows every entity and aggregate of the relay's functions anew, on
+// the given masters or, without any, on all. It reads them chunk by chunk, each
+// in a snapshot of its own, while live writes go on: whichever is newer stays.
+// Views that cannot be shown do not keep it from going on with others; its
+// error tells of them.
+//
+// A crash leaves a part shown anew; doing it again does no harm.
+func (r *Relay) Rebuild(ctx context.Context, masters ...views.Master) error {
+	if err := r.ensureEpoch(ctx); err != nil {
+		return err
+	}
+	var errs []error
+	for name := range r.functions {
+		for _, next := range []func(context.Context, item) ([]item, error){r.entitiesAfter, r.aggregatesAfter} {
+			chunk, err := next(ctx, item{function: name})
+			for ; err == nil && len(chunk) > 0; chunk, err = next(ctx, chunk[len(chunk)-1]) {
+				err := r.reshow(ctx, chunk, masters)
+				errs = append(errs, err)
+				if isUnreachable(err) || ctx.Err() != nil {
+					return fmt.Errorf("rebuilding the views of %s: %w", name, errors.Join(errs...))
+				}
+			}
+			if err != nil {
+				return fmt.Errorf("rebuilding the views of %s: %w", name, err)
+			}
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (r *Relay) entitiesAfter(ctx context.Context, last item) ([]item, error) {
+	return r.nextItems(ctx, last.function, nextEntities, last.function, last.tenant, last.key, loadItems)
+}
+
+func (r *Relay) aggregatesAfter(ctx context.Context, last item) ([]item, error) {
+	return r.nextItems(ctx, last.function, nextAggregates, last.function, last.tenant, last.name, last.key, loadItems)
+}
+
+func (r *Relay) nextItems(ctx context.Context, function, query string, args ...any) ([]item, error) {
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
+	defer cancel()
+	rows, err := r.cfg.Pool.Query(ctx, query, args...)
+	if err != nil {
+		return nil, err
+	}
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (item, error) {
+		i := item{function: function}
+		return i, row.Scan(&i.tenant, &i.name, &i.key)
+	})
+}
+
+// reshow shows items anew on the masters.
+func (r *Relay) reshow(ctx context.Context, items []item, masters []views.Master) error {
+	client, clock, err := r.connect(ctx)
+	if err != nil {
+		return r.redisOut.note(ctx, err)
+	}
+	s := newShowing(r)
+	s.rewrite, s.masters = true, masters
+	unreachable, err := s.run(ctx, client, clock, nil, items)
+	if err == nil && unreachable == nil && len(s.settled) < len(items) {
+		err = fmt.Errorf("%d views cannot be shown", len(items)-len(s.settled))
+	}
+	return errors.Join(r.redisOut.note(ctx, unreachable), err)
+}
+
+// onlyOn keeps the views that one of the masters holds.
+func onlyOn(masters []views.Master, rendered []views.View) []views.View {
+	if len(masters) == 0 {
+		return rendered
+	}
+	return slices.DeleteFunc(rendered, func(v views.View) bool {
+		return !slices.ContainsFunc(masters, func(m views.Master) bool { return m.Holds(keyOf(v)) })
+	})
+}
+
+func keyOf(v views.View) string {
+	switch v := v.(type) {
+	case views.Hash:
+		return v.Key
+	case views.Member:
+		return v.Key
+	case views.Recent:
+		return v.Key
+	default:
+		panic(fmt.Sprintf("the key of a %T is not known here", v))
+	}
+}

@@ -1,0 +1,85 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/millrace/millrace/shared/views"
+)
+
+// Reconcile compares the epoch that each Redis master was last rebuilt in with
+// the database's, and rebuilds those that were flushed, lost their tail, or
+// show what a database says that is no more. It returns how many it rebuilt.
+//
+//	a crash before or in the rebuild   the mismatch is found again
+//	after it, before the epoch is set  the same: the rebuild is done twice
+func (r *Relay) Reconcile(ctx context.Context) (int, error) {
+	if r.rebuildOut.waiting() {
+		return 0, nil
+	}
+	epoch, err := r.checkTimeline(ctx)
+	if err != nil {
+		return 0, err
+	}
+	client, _, err := r.connect(ctx)
+	if err != nil {
+		return 0, r.redisOut.note(ctx, err)
+	}
+	masters, err := views.CheckEpoch(ctx, client, epoch)
+	var behind *views.EpochBehindError
+	if errors.As(err, &behind) {
+		// The database was restored, or its clock is behind that of the server
+		// that failed: all it says would be stale.
+		r.log.Warn("the database begins a new epoch: Redis is ahead of it", "error", err)
+		if epoch, err = RenewEpoch(ctx, r.cfg.Pool, behind.Redis); err != nil {
+			return 0, err
+		}
+		masters, err = views.CheckEpoch(ctx, client, epoch)
+	}
+	if err != nil || len(masters) == 0 {
+		return 0, r.redisOut.note(ctx, err)
+	}
+	err = r.restore(ctx, epoch, masters)
+	if rebuildErr := r.rebuildOut.note(ctx, err); rebuildErr != nil {
+		return 0, rebuildErr
+	}
+	return len(masters), nil
+}
+
+// restore does what the order in package views' epoch.go asks for.
+func (r *Relay) restore(ctx context.Context, epoch int64, masters []views.Master) error {
+	client, _, err := r.connect(ctx)
+	if err != nil {
+		return err
+	}
+	started := time.Now()
+	for _, m := range masters {
+		r.log.Warn("Redis lost its views or shows those of another epoch: rebuilding it", "master", m.Address, "epoch", epoch)
+	}
+	if err := r.Rebuild(ctx, masters...); err != nil {
+		return err
+	}
+	removed, err := views.Prune(ctx, client, epoch)
+	if err != nil {
+		return fmt.Errorf("after the rebuild: %w", err)
+	}
+	if err := views.SetEpoch(ctx, client, epoch, masters...); err != nil {
+		return fmt.Errorf("after the rebuild: %w", err)
+	}
+	r.log.Info("Redis is rebuilt", "masters", len(masters), "removed", removed, "took", time.Since(started).Round(time.Millisecond).String())
+	return nil
+}
+
+// checkTimeline returns the database's epoch, renewed if it failed over.
+func (r *Relay) checkTimeline(ctx context.Context) (int64, error) {
+	epoch, err := Epoch(ctx, r.cfg.Pool)
+	if errors.Is(err, ErrNoTimeline) {
+		r.noTimeline.Do(func() {
+			r.log.Warn("a failover of the database will go unnoticed, so Redis may show what was lost in it", "error", err)
+		})
+		return epoch, nil
+	}
+	return epoch, err
+}

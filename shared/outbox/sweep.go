@@ -1,0 +1,126 @@
+package outbox
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// sweepBytes bounds the rows in memory at a time, in bytes; one row may exceed
+// it.
+const sweepBytes = 16 << 20
+
+const (
+	readSweepTime = `SELECT now() - $1::interval`
+
+	// Nobody else takes these rows until the lease is over; the transaction
+	// ends here, before anything is published. Rows of transactions in flight
+	// are not there yet, and are seen by a later sweep: nothing remembers ids.
+	takeRows = `
+WITH ripe AS MATERIALIZED (
+    SELECT id, coalesce(pg_column_size(dirty), 0) + coalesce(pg_column_size(emitted), 0)
+             + coalesce(pg_column_size(drain), 0) AS bytes
+    FROM millrace.outbox
+    WHERE function = ANY ($1)
+      AND created_at <= $2
+      AND (claimed_until IS NULL OR claimed_until <= now())
+      AND ($6 AND dirty IS NOT NULL
+           OR $7 AND (emitted IS NOT NULL OR dead_letters IS NOT NULL)
+           OR drain IS NOT NULL
+           OR num_nonnulls(dirty, emitted, dead_letters, drain) = 0)
+    ORDER BY id
+    LIMIT $3
+    FOR UPDATE SKIP LOCKED
+), taken AS (
+    SELECT id, sum(bytes) OVER (ORDER BY id) - bytes AS before
+    FROM ripe
+)
+UPDATE millrace.outbox AS o
+SET claimed_until = now() + $4::interval
+FROM taken
+WHERE o.id = taken.id AND taken.before < $5
+RETURNING o.id, o.function, o.dirty, o.emitted, o.dead_letters, o.drain`
+)
+
+// Sweep publishes the rows that are older than olderThan and that nobody else
+// has taken, limit at a time, until none are left: what a process left behind
+// that crashed, was scaled down, or could not reach Redis or Kafka. It returns
+// how many rows it took.
+//
+// A crash in the middle leaves rows taken until their lease is over; then they
+// are anyone's again.
+func (r *Relay) Sweep(ctx context.Context, olderThan time.Duration, limit int) (int, error) {
+	var before time.Time // by the database's clock; later rows are not waited for
+	if err := r.cfg.Pool.QueryRow(ctx, readSweepTime, olderThan).Scan(&before); err != nil {
+		return 0, fmt.Errorf("sweeping the outbox: %w", err)
+	}
+	var errs []error
+	total, reach := 0, everything
+	for {
+		claims, n, err := r.take(ctx, before, limit, reach)
+		if err != nil {
+			return total, errors.Join(append(errs, err)...)
+		}
+		if n == 0 {
+			return total, errors.Join(errs...)
+		}
+		total += n
+		r.stats.swept.Add(int64(n))
+		failed := r.publish(ctx, newWorks(claims), reach)
+		// What is out of reach is not asked again in this sweep.
+		reach.redis = reach.redis && !isUnreachable(failed.redis)
+		reach.kafka = reach.kafka && !isUnreachable(failed.kafka)
+		errs = append(errs, failed.err())
+	}
+}
+
+func isUnreachable(err error) bool {
+	var unreachable *unreachableError
+	return errors.As(err, &unreachable)
+}
+
+// take leases rows and reads them. One that cannot be read stays, for people to
+// look at; n counts it.
+func (r *Relay) take(ctx context.Context, before time.Time, limit int, open reach) (claims []Claim, n int, err error) {
+	names := make([]string, 0, len(r.functions))
+	for name := range r.functions {
+		names = append(names, name)
+	}
+	rows, err := r.cfg.Pool.Query(ctx, takeRows, names, before, limit, r.cfg.Lease, sweepBytes, open.redis, open.kafka)
+	if err != nil {
+		return nil, 0, fmt.Errorf("taking outbox rows: %w", err)
+	}
+	var taken row
+	_, err = pgx.ForEachRow(rows, []any{&taken.ID, &taken.Function, &taken.Dirty, &taken.Emitted, &taken.DeadLetters, &taken.Drain}, func() error {
+		n++
+		c, err := taken.claim()
+		if err != nil {
+			r.log.Error("an outbox row cannot be read", "error", err)
+			return nil
+		}
+		claims = append(claims, c)
+		return nil
+	})
+	if err != nil {
+		return nil, 0, fmt.Errorf("taking outbox rows: %w", err)
+	}
+	slices.SortFunc(claims, func(a, b Claim) int { return int(a.ID - b.ID) })
+	return claims, n, nil
+}
+
+const countEmitted = `
+SELECT count(*) FROM (SELECT FROM millrace.outbox WHERE function = $1 AND emitted IS NOT NULL LIMIT $2) AS some`
+
+// Backlog counts the outbox rows of a function with events that are not in
+// Kafka yet, up to limit.
+func (r *Relay) Backlog(ctx context.Context, functionName string, limit int) (int, error) {
+	var n int
+	if err := r.cfg.Pool.QueryRow(ctx, countEmitted, functionName, limit).Scan(&n); err != nil {
+		return 0, fmt.Errorf("counting the outbox of %s: %w", functionName, err)
+	}
+	return n, nil
+}
