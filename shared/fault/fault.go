@@ -1,0 +1,95 @@
+// Package fault is the one vocabulary for requests that end without a commit,
+// and the one table from each kind to its HTTP status.
+//
+// Only a whole request fails in this sense. An event that cannot be decided is
+// no fault of the request that brought it: it becomes a dead letter, and the
+// request succeeds.
+package fault
+
+import (
+	"encoding/json"
+	"errors"
+	"fmt"
+	"net/http"
+	"strconv"
+)
+
+// Kind is a class of failed requests.
+type Kind int
+
+// The kinds of failed requests.
+const (
+	Unavailable Kind = iota // could not commit in time: the same request may pass later
+	Overloaded              // no room before the deadline: the same request may pass later
+	Unreadable              // the body as a whole cannot be read: it never will
+	TooLarge                // the body is over the limit: its parts may pass
+	WrongMedia              // no CloudEvents content
+	WrongMethod             // not a POST
+)
+
+var kinds = map[Kind]struct {
+	label  string
+	status int
+	retry  bool
+}{
+	Unavailable: {"unavailable", http.StatusServiceUnavailable, true},
+	Overloaded:  {"overloaded", http.StatusTooManyRequests, true},
+	Unreadable:  {"unreadable", http.StatusBadRequest, false},
+	TooLarge:    {"too-large", http.StatusRequestEntityTooLarge, false},
+	WrongMedia:  {"wrong-media", http.StatusUnsupportedMediaType, false},
+	WrongMethod: {"wrong-method", http.StatusMethodNotAllowed, false},
+}
+
+// String returns the kind's word, fit for a metric label.
+func (k Kind) String() string { return kinds[k].label }
+
+// Status returns the kind's HTTP status.
+func (k Kind) Status() int { return kinds[k].status }
+
+// Error is a failed request.
+type Error struct {
+	Kind   Kind
+	Detail string
+}
+
+func (e *Error) Error() string { return e.Kind.String() + ": " + e.Detail }
+
+// New makes an Error.
+func New(kind Kind, format string, args ...any) *Error {
+	return &Error{Kind: kind, Detail: fmt.Sprintf(format, args...)}
+}
+
+// KindOf returns the kind of err; an error without one is Unavailable, since
+// trying again loses nothing.
+func KindOf(err error) Kind {
+	var e *Error
+	if errors.As(err, &e) {
+		return e.Kind
+	}
+	return Unavailable
+}
+
+// retryAfter is what a caller is asked to wait, in seconds. It is short: the
+// request has already waited for room until its deadline.
+const retryAfter = 1
+
+// Write answers a request with err as problem details (RFC 9457). An error
+// without a kind may quote internals, so its text stays out of the answer.
+func Write(w http.ResponseWriter, err error) {
+	kind, detail := KindOf(err), "try again later"
+	var e *Error
+	if errors.As(err, &e) {
+		detail = e.Detail
+	}
+	body, _ := json.Marshal(map[string]any{ // strings and a number: no error
+		"title":  kind.String(),
+		"status": kind.Status(),
+		"detail": detail,
+	})
+	w.Header().Set("Content-Type", "application/problem+json")
+	if kinds[kind].retry {
+		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
+	}
+	w.WriteHeader(kind.Status())
+	_, _ = w.Write(body) // the caller may be gone
+}

@@ -1,0 +1,82 @@
+package function
+
+import (
+	"encoding/json"
+	"fmt"
+	"net/url"
+	"strings"
+
+	"github.com/millrace/millrace/shared/event"
+	"github.com/millrace/millrace/shared/money"
+)
+
+// MaxTargets bounds the targets that one entity emits to over its life, since
+// it keeps a counter for each.
+const MaxTargets = 1000
+
+// Effects collects what a decision does beside changing the state.
+type Effects struct {
+	function string
+	head     *Head
+	cause    *event.Event
+	Emitted  []*event.Event
+	Deltas   []Delta
+}
+
+// Delta is a change of one field of an aggregate: a number that many entities
+// touch. It is added at the end of the transaction, in one lock order.
+type Delta struct {
+	TenantID string
+	Name     string // which aggregate, such as "balance"
+	Key      string // such as the account
+	Field    string // such as the currency
+	Amount   money.Decimal
+}
+
+// Add adds amount to a field of an aggregate of the event's tenant.
+func (fx *Effects) Add(name, key, field string, amount money.Decimal) {
+	fx.Deltas = append(fx.Deltas, Delta{
+		TenantID: fx.head.TenantID, Name: name, Key: key, Field: field, Amount: amount,
+	})
+}
+
+// Emit emits an event of eventType about subject and returns its id, by which
+// later events can name it. The id, the source, the sequence and the time
+// follow from the entity, its counters and the causing event, so that deciding
+// again emits the same.
+func (fx *Effects) Emit(eventType, subject string, payload any) string {
+	data, err := json.Marshal(payload)
+	if err != nil {
+		panic(fmt.Sprintf("function %s emits a payload that has no JSON form: %v", fx.function, err))
+	}
+	target, _, _ := strings.Cut(eventType, ".")
+	key := target + "/" + url.PathEscape(subject)
+	if _, known := fx.head.Counters[key]; !known && len(fx.head.Counters) >= MaxTargets {
+		panic(fmt.Sprintf("entity %s emits to more than %d targets", fx.head.Subject, MaxTargets))
+	}
+	if fx.head.Counters == nil {
+		fx.head.Counters = map[string]int64{}
+	}
+	fx.head.Counters[key]++
+	n := fx.head.Counters[key]
+	e := &event.Event{
+		TenantID:    fx.head.TenantID,
+		Source:      EmitterSource(fx.function, fx.head.Subject),
+		ID:          fmt.Sprintf("%s/%d", key, n),
+		Type:        eventType,
+		Subject:     subject,
+		Time:        fx.cause.Time,
+		Sequence:    n,
+		TraceParent: fx.cause.TraceParent,
+		ContentType: "application/json",
+		Data:        data,
+		IsJSON:      true,
+	}
+	fx.Emitted = append(fx.Emitted, e)
+	return e.ID
+}
+
+// EmitterSource is the source of what an entity of a function emits.
+func EmitterSource(function, subject string) string {
+	return event.ReservedSource + function + "/" + url.PathEscape(subject)
+}

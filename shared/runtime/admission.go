@@ -1,0 +1,142 @@
+package runtime
+
+import (
+	"container/list"
+	"context"
+	"sync"
+	"time"
+
+	"github.com/millrace/millrace/shared/fault"
+)
+
+// admission bounds how many events are in the process. A request waits for
+// room in the order of arrival, but one that only its own tenant's share holds
+// up does not hold up others. It is admitted whole, or, at its deadline, not at
+// all: an instant refusal would lower the concurrency that Knative scales by,
+// just when it should scale up.
+type admission struct {
+	capacity int // events
+	share    int // events of one tenant
+
+	mu       sync.Mutex
+	closed   bool // no room at all: too much is still to be told
+	used     int
+	byTenant map[string]int
+	waiters  list.List // of *waiter
+}
+
+type waiter struct {
+	demand demand
+	ready  chan struct{}
+}
+
+// demand is how many events a request has, by tenant.
+type demand struct {
+	total    int
+	byTenant map[string]int
+}
+
+func newAdmission(capacity, sharePercent int) *admission {
+	return &admission{
+		capacity: capacity,
+		share:    max(1, capacity*min(sharePercent, 100)/100),
+		byTenant: map[string]int{},
+	}
+}
+
+// acquire waits for room for d until ctx ends.
+func (a *admission) acquire(ctx context.Context, d demand) error {
+	a.mu.Lock()
+	if a.waiters.Len() == 0 && a.fits(d) {
+		a.take(d)
+		a.mu.Unlock()
+		return nil
+	}
+	w := &waiter{demand: d, ready: make(chan struct{})}
+	place := a.waiters.PushBack(w)
+	a.admit()
+	a.mu.Unlock()
+	started := time.Now()
+	select {
+	case <-w.ready:
+		return nil
+	case <-ctx.Done():
+	}
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	select {
+	case <-w.ready: // admitted in the same moment
+		return nil
+	default:
+	}
+	a.waiters.Remove(place)
+	a.admit() // it may have stood in others' way
+	return fault.New(fault.Overloaded, "no room for %d events in %v", d.total, time.Since(started).Round(time.Millisecond))
+}
+
+// release gives back the room of n events of a tenant.
+func (a *admission) release(tenants map[string]int) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	for tenant, n := range tenants {
+		a.used -= n
+		if a.byTenant[tenant] -= n; a.byTenant[tenant] == 0 {
+			delete(a.byTenant, tenant)
+		}
+	}
+	a.admit()
+}
+
+// setClosed closes or opens intake.
+func (a *admission) setClosed(closed bool) {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	a.closed = closed
+	a.admit()
+}
+
+func (a *admission) admit() {
+	for place := a.waiters.Front(); place != nil; {
+		w := place.Value.(*waiter)
+		next := place.Next()
+		if a.fits(w.demand) {
+			a.take(w.demand)
+			a.waiters.Remove(place)
+			close(w.ready)
+		} else if !a.fitsTotal(w.demand) {
+			return // whoever comes later must not take the room it waits for
+		}
+		place = next
+	}
+}
+
+func (a *admission) take(d demand) {
+	a.used += d.total
+	for tenant, n := range d.byTenant {
+		a.byTenant[tenant] += n
+	}
+}
+
+// fitsTotal lets a request that is larger than the whole in when it is alone.
+func (a *admission) fitsTotal(d demand) bool {
+	return !a.closed && (a.used == 0 || a.used+d.total <= a.capacity)
+}
+
+func (a *admission) fits(d demand) bool {
+	if !a.fitsTotal(d) {
+		return false
+	}
+	for tenant, n := range d.byTenant {
+		if has := a.byTenant[tenant]; has > 0 && has+n > a.share {
+			return false
+		}
+	}
+	return true
+}
+
+// inUse returns how many events have room.
+func (a *admission) inUse() int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.used
+}

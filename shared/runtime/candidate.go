@@ -1,0 +1,96 @@
+package runtime
+
+import (
+	"crypto/sha256"
+	"net/url"
+	"strconv"
+	"strings"
+	"time"
+
+	"github.com/millrace/millrace/shared/event"
+	"github.com/millrace/millrace/shared/function"
+)
+
+// candidate is one event on its way to a decision.
+type candidate struct {
+	event   *event.Event // nil if not even its attributes could be read
+	payload any          // decoded, if invalid is nil
+	digest  [sha256.Size]byte
+	raw     []byte
+	invalid *event.Invalid // why it cannot be decided
+	fromDB  bool           // it was parked before this batch
+	seen    *seenRow       // what is known of its identity, for fromDB only
+
+	outcome Outcome
+	request *request
+}
+
+// An identity names an event among all those of Millrace.
+type identity struct{ tenant, source, id string }
+
+// An entityKey names an entity of the function.
+type entityKey struct{ tenant, subject string }
+
+// A streamKey names a producer's stream about an entity.
+type streamKey struct {
+	entityKey
+	source string
+}
+
+func (c *candidate) identity() identity {
+	return identity{c.event.TenantID, c.event.Source, c.event.ID}
+}
+
+func (c *candidate) entity() entityKey { return entityKey{c.event.TenantID, c.event.Subject} }
+
+func (c *candidate) stream() streamKey { return streamKey{c.entity(), c.event.Source} }
+
+// same reports whether o is the same event, delivered again.
+func (c *candidate) same(o *candidate) bool {
+	return c.identity() == o.identity() && c.digest == o.digest
+}
+
+// identified reports whether the event says who it is, even if it cannot be
+// decided.
+func (c *candidate) identified() bool {
+	return c.event != nil && c.event.TenantID != "" && c.event.Source != "" && c.event.ID != "" &&
+		(c.invalid == nil || c.invalid.Reason != event.BadAttribute)
+}
+
+// newCandidate checks all that can be checked without the database.
+func newCandidate(fn function.Definition, r event.Received, now time.Time) *candidate {
+	c := &candidate{event: r.Event, raw: r.Raw, invalid: event.AsInvalid(r.Err)}
+	if c.event == nil {
+		return c
+	}
+	c.digest = c.event.Digest()
+	if c.invalid == nil {
+		c.invalid = event.AsInvalid(check(fn, c, now))
+	}
+	return c
+}
+
+func check(fn function.Definition, c *candidate, now time.Time) (err error) {
+	if err := c.event.Validate(now); err != nil {
+		return err
+	}
+	if err := checkReserved(c.event); err != nil {
+		return err
+	}
+	c.payload, err = fn.Decode(c.event)
+	return err
+}
+
+// checkReserved refuses an event with the source of an emitter that no emitter
+// would have numbered so. It guards against mistakes; who may write to a topic
+// is Kafka's to say.
+func checkReserved(e *event.Event) error {
+	if !strings.HasPrefix(e.Source, event.ReservedSource) {
+		return nil
+	}
+	want := e.Function() + "/" + url.PathEscape(e.Subject) + "/" + strconv.FormatInt(e.Sequence, 10)
+	if e.Sequence == 0 || e.ID != want {
+		return event.Invalidf(event.ReservedProducer, "sources under %s are for what functions emit", event.ReservedSource)
+	}
+	return nil
+}

@@ -1,0 +1,111 @@
+package runtime
+
+import (
+	"errors"
+	"fmt"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+
+	"github.com/millrace/millrace/shared/postgres"
+)
+
+// Config is what a function process reads from its environment.
+type Config struct {
+	// Port is where it listens, on all addresses, unless ListenAddress says else.
+	Port          int    `env:"PORT" envDefault:"8080"`
+	ListenAddress string `env:"LISTEN_ADDRESS"`
+	// Service and Revision name the process in logs; Knative sets them.
+	Service  string `env:"K_SERVICE"`
+	Revision string `env:"K_REVISION"`
+
+	Postgres postgres.Config
+	// RedisURL is a single server, or a cluster with addr= parameters.
+	RedisURL string `env:"REDIS_URL,required,notEmpty"`
+	// KafkaBrokers are where emitted events and dead letters go, host:port each.
+	KafkaBrokers []string `env:"KAFKA_BROKERS,required,notEmpty"`
+
+	// Shards is how many transactions run at once; an entity keeps to one shard.
+	Shards int `env:"SHARDS" envDefault:"4"`
+	// MaxBatch is how many events one transaction decides at most.
+	MaxBatch int `env:"MAX_BATCH" envDefault:"1000"`
+	// QueueEvents is how many events may wait for a transaction.
+	QueueEvents int `env:"QUEUE_EVENTS" envDefault:"20000"`
+	// TenantShare is the part of the queue, in per cent, that one tenant may fill.
+	TenantShare int `env:"TENANT_SHARE" envDefault:"50"`
+	// BodyBytes is how many bytes of requests may be in the process at once.
+	BodyBytes int64 `env:"BODY_BYTES" envDefault:"134217728"`
+	// MaxBodyBytes is the limit of one request.
+	MaxBodyBytes int64 `env:"MAX_BODY_BYTES" envDefault:"8388608"`
+	// MaxEventBytes is the limit of one event.
+	MaxEventBytes int `env:"MAX_EVENT_BYTES" envDefault:"1048576"`
+	// RequestTimeout is the deadline of a request: for room, and then for the
+	// commit.
+	RequestTimeout time.Duration `env:"REQUEST_TIMEOUT" envDefault:"20s"`
+	// DrainTimeout is what a process has after SIGTERM to finish its requests.
+	DrainTimeout time.Duration `env:"DRAIN_TIMEOUT" envDefault:"25s"`
+	// EmitBacklog is how many outbox rows with events for Kafka may lie before
+	// intake closes.
+	EmitBacklog int `env:"EMIT_BACKLOG" envDefault:"20000"`
+
+	Limits Limits
+}
+
+// Limits bounds what a batch or a tenant may leave behind.
+type Limits struct {
+	// Drain is how many parked events of a stream one transaction decides.
+	Drain int `env:"DRAIN_LIMIT" envDefault:"1000"`
+	// Parked is how many parked events a tenant may have; more are dead letters.
+	Parked int `env:"PARKED_LIMIT" envDefault:"100000"`
+	// DeadLetters is how many open dead letters a tenant may have before its
+	// events are not taken any more.
+	DeadLetters int `env:"DEAD_LETTER_LIMIT" envDefault:"1000000"`
+}
+
+// ParseConfig reads the environment. Its error names all that is wrong.
+func ParseConfig() (Config, error) {
+	c, err := env.ParseAs[Config]()
+	if err != nil {
+		return c, fmt.Errorf("configuration: %s", postgres.Redact(err.Error()))
+	}
+	return c, c.Validate()
+}
+
+// Validate names everything that is out of range.
+func (c *Config) Validate() error {
+	errs := []error{c.Postgres.Validate()}
+	for _, v := range []struct {
+		name       string
+		value, min int
+	}{
+		{"PORT", c.Port, 1}, {"SHARDS", c.Shards, 1}, {"MAX_BATCH", c.MaxBatch, 1},
+		{"QUEUE_EVENTS", c.QueueEvents, 1}, {"TENANT_SHARE", c.TenantShare, 1},
+		{"MAX_EVENT_BYTES", c.MaxEventBytes, 1}, {"EMIT_BACKLOG", c.EmitBacklog, 1},
+		{"MAX_BODY_BYTES", int(c.MaxBodyBytes), c.MaxEventBytes},
+		{"BODY_BYTES", int(c.BodyBytes), int(c.MaxBodyBytes)},
+		{"DRAIN_LIMIT", c.Limits.Drain, 1}, {"PARKED_LIMIT", c.Limits.Parked, 0},
+		{"DEAD_LETTER_LIMIT", c.Limits.DeadLetters, 1},
+	} {
+		if v.value < v.min {
+			errs = append(errs, fmt.Errorf("%s is %d, want at least %d", v.name, v.value, v.min))
+		}
+	}
+	if c.RequestTimeout <= 0 {
+		errs = append(errs, fmt.Errorf("REQUEST_TIMEOUT is %v, want more than 0", c.RequestTimeout))
+	}
+	if int32(c.Shards) > c.Postgres.MaxConns {
+		errs = append(errs, fmt.Errorf("SHARDS is %d, more than DATABASE_MAX_CONNS, %d", c.Shards, c.Postgres.MaxConns))
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("configuration: %w", err)
+	}
+	return nil
+}
+
+// Address returns what to listen on.
+func (c *Config) Address() string {
+	if c.ListenAddress != "" {
+		return c.ListenAddress
+	}
+	return fmt.Sprintf(":%d", c.Port)
+}

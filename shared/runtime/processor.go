@@ -1,0 +1,236 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"log/slog"
+	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/millrace/millrace/shared/event"
+	"github.com/millrace/millrace/shared/fault"
+	"github.com/millrace/millrace/shared/function"
+	"github.com/millrace/millrace/shared/outbox"
+	"github.com/millrace/millrace/shared/postgres"
+)
+
+// Processor decides batches of one function's events. It is safe for
+// concurrent use; batches that share an entity wait for each other in the
+// database.
+type Processor struct {
+	fn     function.Definition
+	pool   *pgxpool.Pool
+	limits limits
+	log    *slog.Logger
+	// offer takes what a committed transaction has to tell.
+	offer func(outbox.Claim)
+	// observe counts one committed batch.
+	observe func(batch []*candidate, took time.Duration)
+	clock   func() time.Time
+}
+
+// NewProcessor makes a Processor. offer gets the claim of every transaction
+// right after its commit; it must not block.
+func NewProcessor(fn function.Definition, pool *pgxpool.Pool, l Limits, log *slog.Logger, offer func(outbox.Claim)) *Processor {
+	return &Processor{
+		fn: fn, pool: pool, log: log, offer: offer,
+		limits:  limits{drain: l.Drain, parked: l.Parked, dead: l.DeadLetters},
+		observe: func([]*candidate, time.Duration) {},
+		clock:   func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) },
+	}
+}
+
+// Process decides events in their order, in one transaction if it can, and
+// returns what became of each. It tries again until ctx ends; then its error
+// is a *fault.Error, some events may have been decided and others not, and all
+// of them may simply come again.
+func (p *Processor) Process(ctx context.Context, events []event.Received) ([]Outcome, error) {
+	batch := make([]*candidate, len(events))
+	for n, r := range events {
+		batch[n] = newCandidate(p.fn, r, p.clock())
+	}
+	err := p.decide(ctx, 0, batch)
+	outcomes := make([]Outcome, len(batch))
+	for n, c := range batch {
+		outcomes[n] = c.outcome
+	}
+	return outcomes, err
+}
+
+// decide commits batch whole. If the database refuses the data of an event, it
+// halves the batch, the left part first, until that event is alone: then it is
+// a dead letter.
+func (p *Processor) decide(ctx context.Context, bucket int, batch []*candidate) error {
+	err := p.attempts(ctx, bucket, batch, nil, nil)
+	if !postgres.Refused(err) {
+		return err
+	}
+	if len(batch) > 1 {
+		half := len(batch) / 2
+		return errors.Join(p.decide(ctx, bucket, batch[:half]), p.decide(ctx, bucket, batch[half:]))
+	}
+	if len(batch) == 1 && batch[0].invalid == nil {
+		return p.decideAlone(ctx, bucket, batch)
+	}
+	return err
+}
+
+// decideAlone decides an event without the parked ones that waited for it,
+// which may be what the database refuses. They are left to Drain.
+func (p *Processor) decideAlone(ctx context.Context, bucket int, batch []*candidate) error {
+	alone := *p
+	alone.limits.drain = 0
+	err := alone.attempts(ctx, bucket, batch, nil, nil)
+	if !postgres.Refused(err) {
+		return err
+	}
+	p.log.Error("the database refuses an event", "id", batch[0].event.ID, "error", err)
+	batch[0].invalid = event.Invalidf(notStorable, "%v", err)
+	return p.attempts(ctx, bucket, batch, nil, nil)
+}
+
+// attempts runs transactions until one commits, the data is refused, or ctx
+// ends.
+func (p *Processor) attempts(ctx context.Context, bucket int, batch []*candidate, drains []streamKey, poison map[identity]*event.Invalid) error {
+	wait := backoff.NewExponentialBackOff()
+	wait.InitialInterval, wait.MaxInterval = 5*time.Millisecond, 2*time.Second
+	var conflicts int
+	for {
+		err := p.attempt(ctx, bucket, batch, drains, poison)
+		var broken *poisoned
+		var over *errOverLimit
+		switch {
+		case err == nil:
+			return nil
+		case errors.As(err, &broken):
+			p.log.Error("a rule failed", "id", broken.event.ID, "error", err)
+			if broken.fromDB {
+				poison = with(poison, broken.identity(), broken.why)
+			} else {
+				broken.invalid = broken.why
+			}
+			continue
+		case errors.As(err, &over):
+			return fault.New(fault.Overloaded, "%v", over)
+		case postgres.Code(err) == postgres.UniqueViolation && conflicts < 3:
+			// Somebody else decided one of these events meanwhile, for another
+			// entity: the next attempt sees it.
+			conflicts++
+		case postgres.Refused(err):
+			return err
+		}
+		p.log.Warn("a transaction is tried again", "events", len(batch), "error", postgres.Redact(err.Error()))
+		if !pause(ctx, wait.NextBackOff()) {
+			return fault.New(fault.Unavailable, "the database did not take the events in time")
+		}
+	}
+}
+
+func with(m map[identity]*event.Invalid, key identity, why *event.Invalid) map[identity]*event.Invalid {
+	if m == nil {
+		m = map[identity]*event.Invalid{}
+	}
+	m[key] = why
+	return m
+}
+
+// pause waits for d, and reports false when ctx ended first.
+func pause(ctx context.Context, d time.Duration) bool {
+	timer := time.NewTimer(d)
+	defer timer.Stop()
+	select {
+	case <-ctx.Done():
+		return false
+	case <-timer.C:
+		return true
+	}
+}
+
+func (p *Processor) attempt(ctx context.Context, bucket int, batch []*candidate, drains []streamKey, poison map[identity]*event.Invalid) error {
+	started := time.Now()
+	t := &transaction{
+		fn: p.fn, limits: p.limits, bucket: bucket, now: p.clock(),
+		batch: batch, drains: drains, poison: poison,
+	}
+	plan, err := t.run(ctx, p.pool)
+	if postgres.Refused(err) && len(batch) == 0 && plan != nil && len(plan.decide) == 1 {
+		return &poisoned{plan.decide[0], event.Invalidf(notStorable, "%v", err)}
+	}
+	if err != nil {
+		return err
+	}
+	t.report(plan)
+	p.alarm(plan)
+	p.observe(batch, time.Since(started))
+	if !t.claim.Empty() {
+		p.offer(t.claim)
+	}
+	return nil
+}
+
+// alarm logs what somebody has to look into: an identity or a sequence used
+// twice means that a producer is at fault.
+func (p *Processor) alarm(plan *plan) {
+	for _, d := range plan.dead {
+		level := slog.LevelWarn
+		switch d.why.Reason {
+		case identityConflict, sequenceReused, sequenceConflict, ruleFailed, notStorable:
+			level = slog.LevelError
+		}
+		e := d.event
+		if e == nil {
+			e = &event.Event{}
+		}
+		p.log.Log(context.Background(), level, "dead letter", "reason", d.why.Reason, "cause", d.why.Detail,
+			"tenant", e.TenantID, "source", e.Source, "id", e.ID, "type", e.Type, "subject", e.Subject)
+	}
+}
+
+// report tells each event of the batch what became of it.
+func (t *transaction) report(p *plan) {
+	for _, d := range t.decisions {
+		d.candidate.outcome = d.outcome
+	}
+	for _, d := range p.duplicates {
+		first := d.of.outcome
+		if d.of.by != nil {
+			first = d.of.by.outcome
+		}
+		d.candidate.outcome = Outcome{Kind: Duplicate, First: first.Kind, Version: first.Version, Reason: first.Reason}
+	}
+	for _, c := range p.park {
+		c.outcome = Outcome{Kind: Parked}
+	}
+	for _, c := range p.waiting {
+		c.outcome = Outcome{Kind: Parked}
+	}
+	for _, d := range p.dead {
+		d.candidate.outcome = Outcome{Kind: DeadLettered, Reason: d.why.Reason, Detail: d.why.Detail}
+	}
+}
+
+// Drain decides the parked events of a stream that are ready. What exceeds the
+// limit of a transaction comes back as a claim.
+func (p *Processor) Drain(ctx context.Context, s outbox.Stream) error {
+	key := streamKey{entityKey{s.TenantID, s.Subject}, s.Source}
+	err := p.attempts(ctx, 0, nil, []streamKey{key}, nil)
+	if !postgres.Refused(err) {
+		return err
+	}
+	// The database refuses one of them: one by one, it shows which.
+	one := *p
+	one.limits.drain = 1
+	return one.attempts(ctx, 0, nil, []streamKey{key}, nil)
+}
+
+// storableText makes text fit for a text column.
+func storableText(text string) string {
+	const limit = 2000
+	if len(text) > limit {
+		text = text[:limit]
+	}
+	return strings.ReplaceAll(strings.ToValidUTF8(text, "\uFFFD"), "\x00", "\uFFFD")
+}

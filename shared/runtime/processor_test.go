@@ -1,0 +1,165 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"golang.org/x/sync/errgroup"
+
+	"github.com/millrace/millrace/shared/event"
+)
+
+func kinds(outcomes []Outcome) string {
+	var out string
+	for _, o := range outcomes {
+		out += string(o.Kind) + " "
+	}
+	return out
+}
+
+func expect(t *testing.T, got, want string) {
+	t.Helper()
+	if got != want {
+		t.Errorf("got  %s\nwant %s", got, want)
+	}
+}
+
+func TestProcess(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	expect(t, kinds(w.process(t, add("a", "x", 0, 1), add("b", "x", 0, 2), add("a", "x", 0, 1), add("c", "x", 0, -1))),
+		"applied applied duplicate refused ")
+	expect(t, w.summary(t, "x"), "total=3 version=3 audit=a:applied,b:applied,c:refused dead=c:negative")
+
+	again := w.process(t, add("c", "x", 0, -1), add("a", "x", 0, 5))
+	expect(t, kinds(again), "duplicate dead ")
+	if again[0].First != Refused || again[0].Reason != "negative" || again[0].Version != 3 {
+		t.Errorf("a repeat of a refused event: %+v, want the first outcome", again[0])
+	}
+	expect(t, w.summary(t, "x"), "total=3 version=3 audit=a:applied,b:applied,c:refused dead=a:identity-conflict,c:negative")
+	expect(t, w.text(t, `SELECT sum(value)::text FROM millrace.aggregates WHERE key = 'house'`), "3")
+}
+
+func TestStreams(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	expect(t, kinds(w.process(t, add("a", "x", 1, 1), add("c", "x", 3, 4))), "applied parked ")
+	expect(t, kinds(w.process(t, add("d", "x", 4, 8), add("c", "x", 3, 4))), "parked parked ")
+	expect(t, w.summary(t, "x"), "total=1 version=1 stream=1+2 audit=a:applied parked=c,d")
+	expect(t, kinds(w.process(t, add("b", "x", 2, 2))), "applied ")
+	expect(t, w.summary(t, "x"), "total=15 version=4 stream=4+0 audit=a:applied,b:applied,c:applied,d:applied")
+	expect(t, kinds(w.process(t, add("z", "x", 2, 9), add("b", "x", 2, 2))), "dead duplicate ")
+}
+
+// A stream with more parked events than a transaction drains is drained by the
+// claims that come back.
+func TestDrainLimit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for n := int64(2); n <= 9; n++ {
+		w.process(t, add(fmt.Sprint("e", n), "x", n, 1))
+	}
+	w.process(t, add("e1", "x", 1, 1))
+	expect(t, w.text(t, `SELECT position || '+' || parked FROM millrace.streams`), "4+5")
+	for n := 0; n < len(w.offered()); n++ {
+		for _, stream := range w.offered()[n].Drain {
+			if err := w.Drain(t.Context(), stream); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	expect(t, w.text(t, `SELECT position || '+' || parked FROM millrace.streams`), "9+0")
+	expect(t, w.text(t, `SELECT total::text FROM counters`), "9")
+}
+
+func TestPoison(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	bad := add("m", "x", 0, 1)
+	bad.Event.Type = "counter.unheard-of.v1"
+	malformed := event.ParseStructured([]byte("{\"id\":\"\x00\"}"))
+	outcomes := w.process(t, add("a", "x", 1, 1), add("p", "x", 2, 1, "panic"), add("q", "x", 3, 1),
+		add("i", "y", 0, 1, "invalid"), add("big", "y", 0, 1000000), add("s", "y", 0, 1), bad, malformed)
+	expect(t, kinds(outcomes), "applied dead parked dead dead applied dead dead ")
+	expect(t, w.summary(t, "x"), "total=1 version=1 stream=1+1 audit=a:applied parked=q dead=m:unknown-type,p:rule-failed")
+	expect(t, w.summary(t, "y"), "total=1 version=1 audit=s:applied dead=big:not-storable,i:bad-payload")
+	expect(t, w.text(t, `SELECT reason FROM millrace.dead_letters WHERE tenant_id = ''`), "malformed")
+	again := w.process(t, add("p", "x", 2, 1, "panic"), malformed)
+	expect(t, kinds(again), "dead dead ")
+	expect(t, w.text(t, `SELECT count(*)::text FROM millrace.dead_letters`), "5")
+}
+
+// A parked event that the database refuses must not hold up the one that
+// closes its gap.
+func TestPoisonParked(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.process(t, add("b", "x", 2, 1000000), add("c", "x", 3, 1))
+	expect(t, kinds(w.process(t, add("a", "x", 1, 1))), "applied ")
+	for n := 0; n < len(w.offered()); n++ {
+		for _, stream := range w.offered()[n].Drain {
+			if err := w.Drain(t.Context(), stream); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	expect(t, w.summary(t, "x"), "total=1 version=1 stream=1+1 audit=a:applied parked=c dead=b:not-storable")
+}
+
+// Two processes get the events of one entity, each its own half of the
+// sequence, in pieces: whoever parks an event must do so under the lock under
+// which it looked, or the one who closes the gap misses it for ever.
+func TestTwoProcessesOneEntity(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	const events = 200
+	var group errgroup.Group
+	for half := range 2 {
+		p := w.processor()
+		p.limits.drain = events
+		group.Go(func() error {
+			ctx, cancel := context.WithTimeout(context.Background(), time.Minute)
+			defer cancel()
+			for n := half + 1; n <= events; n += 2 {
+				if _, err := p.Process(ctx, []event.Received{add(fmt.Sprint("e", n), "x", int64(n), int64(n))}); err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, w.text(t, `SELECT position || '+' || parked FROM millrace.streams`), fmt.Sprintf("%d+0", events))
+	expect(t, w.text(t, `SELECT total::text FROM counters`), fmt.Sprint(events*(events+1)/2))
+	expect(t, w.text(t, `SELECT (string_agg(sequence::text, ',' ORDER BY version) = string_agg(sequence::text, ',' ORDER BY sequence)
+		AND count(*) = max(version))::text FROM millrace.audit`), "true")
+	expect(t, w.text(t, `SELECT count(*)::text FROM millrace.parked`), "0")
+}
+
+// Two processes get the same event at the same time, for different entities.
+func TestOneIdentityTwoEntities(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var group errgroup.Group
+	for n := range 2 {
+		p := w.processor()
+		group.Go(func() error {
+			for i := range 50 {
+				_, err := p.Process(context.Background(), []event.Received{add(fmt.Sprint("e", i), fmt.Sprint("x", n), 0, 1)})
+				if err != nil {
+					return err
+				}
+			}
+			return nil
+		})
+	}
+	if err := group.Wait(); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, w.text(t, `SELECT sum(total)::text FROM counters`), "50")
+	expect(t, w.text(t, `SELECT count(*)::text FROM millrace.dead_letters WHERE reason = 'identity-conflict'`), "50")
+}

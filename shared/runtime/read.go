@@ -1,0 +1,247 @@
+package runtime
+
+import (
+	"cmp"
+	"encoding/json"
+	"fmt"
+	"slices"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/millrace/millrace/shared/event"
+	"github.com/millrace/millrace/shared/function"
+)
+
+// Making the entities that are new, and then locking all, both in one order,
+// cannot deadlock: who waits for a row being made holds no lock of the second
+// kind yet.
+const (
+	makeEntities = `
+INSERT INTO millrace.entities (tenant_id, function, subject)
+SELECT tenant_id, $1, subject
+FROM unnest($2::text[], $3::text[]) AS batch (tenant_id, subject)
+ON CONFLICT DO NOTHING`
+
+	lockEntities = `
+SELECT e.tenant_id, e.subject, e.version, e.counters
+FROM unnest($2::text[], $3::text[]) AS batch (tenant_id, subject)
+JOIN millrace.entities AS e ON e.tenant_id = batch.tenant_id AND e.function = $1 AND e.subject = batch.subject
+ORDER BY e.tenant_id, e.subject
+FOR UPDATE OF e`
+
+	// What follows are statements of their own, after the lock: in one with it
+	// they would see what was there before the lock was waited for.
+	readStreams = `
+SELECT s.tenant_id, s.subject, s.source, s.position, s.parked
+FROM unnest($2::text[], $3::text[], $4::text[]) AS batch (tenant_id, subject, source)
+JOIN millrace.streams AS s
+  ON s.tenant_id = batch.tenant_id AND s.function = $1 AND s.subject = batch.subject AND s.source = batch.source`
+
+	readSeen = `
+SELECT s.tenant_id, s.source, s.id, s.digest, s.outcome, s.reason, s.version
+FROM unnest($1::text[], $2::text[], $3::text[]) AS batch (tenant_id, source, id)
+JOIN millrace.seen AS s ON s.tenant_id = batch.tenant_id AND s.source = batch.source AND s.id = batch.id`
+
+	readNextParked = `
+SELECT p.event, s.digest, s.outcome, s.reason, s.version
+FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) AS batch (tenant_id, subject, source, position)
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM millrace.parked AS p
+    WHERE p.tenant_id = batch.tenant_id AND p.function = $1 AND p.subject = batch.subject
+      AND p.source = batch.source AND p.sequence > batch.position
+    ORDER BY p.sequence
+    LIMIT $6
+) AS p
+LEFT JOIN millrace.seen AS s ON s.tenant_id = p.tenant_id AND s.source = p.source AND s.id = p.id`
+
+	readParkedAt = `
+SELECT p.event, s.digest, s.outcome, s.reason, s.version
+FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) AS batch (tenant_id, subject, source, sequence)
+JOIN millrace.parked AS p
+  ON p.tenant_id = batch.tenant_id AND p.function = $1 AND p.subject = batch.subject
+ AND p.source = batch.source AND p.sequence = batch.sequence
+LEFT JOIN millrace.seen AS s ON s.tenant_id = p.tenant_id AND s.source = p.source AND s.id = p.id`
+
+	countParked = `
+SELECT tenant_id, (SELECT count(*) FROM (SELECT FROM millrace.parked AS p WHERE p.tenant_id = batch.tenant_id LIMIT $2) AS counted)
+FROM unnest($1::text[]) AS batch (tenant_id)`
+
+	countDead = `
+SELECT tenant_id, (SELECT count(*) FROM (
+    SELECT FROM millrace.dead_letters AS d WHERE d.tenant_id = batch.tenant_id AND d.state = 'open' LIMIT $2) AS counted)
+FROM unnest($1::text[]) AS batch (tenant_id)`
+)
+
+// queueRead queues the reading of all that planning a batch needs.
+func (t *transaction) queueRead(b *pgx.Batch) {
+	tenants, subjects := columns2(t.entityKeys)
+	b.Queue(makeEntities, t.fn.FunctionName(), tenants, subjects)
+	b.Queue(lockEntities, t.fn.FunctionName(), tenants, subjects).Query(t.scanEntities)
+	if keys := t.streamKeys(); len(keys) > 0 {
+		tenants, subjects, sources := columns3(keys)
+		b.Queue(readStreams, t.fn.FunctionName(), tenants, subjects, sources).Query(t.scanStreams)
+	}
+	if tenants, sources, ids := t.identities(); len(ids) > 0 {
+		b.Queue(readSeen, tenants, sources, ids).Query(t.scanSeen)
+	}
+}
+
+func (t *transaction) scanEntities(rows pgx.Rows) error {
+	for rows.Next() {
+		var head function.Head
+		var counters []byte
+		if err := rows.Scan(&head.TenantID, &head.Subject, &head.Version, &counters); err != nil {
+			return err
+		}
+		if err := json.Unmarshal(counters, &head.Counters); err != nil {
+			return fmt.Errorf("counters of entity %s: %w", head.Subject, err)
+		}
+		entity := t.entities[entityKey{head.TenantID, head.Subject}]
+		head.Pending = entity.Header().Pending
+		*entity.Header() = head
+		t.locked++
+	}
+	return rows.Err()
+}
+
+func (t *transaction) scanStreams(rows pgx.Rows) error {
+	for rows.Next() {
+		var key streamKey
+		var row streamRow
+		if err := rows.Scan(&key.tenant, &key.subject, &key.source, &row.position, &row.parked); err != nil {
+			return err
+		}
+		row.waiting = map[int64]*candidate{}
+		t.known.streams[key] = &row
+	}
+	return rows.Err()
+}
+
+func (t *transaction) scanSeen(rows pgx.Rows) error {
+	for rows.Next() {
+		var id identity
+		var digest []byte
+		row := &seenRow{}
+		err := rows.Scan(&id.tenant, &id.source, &id.id, &digest, &row.outcome.Kind, &row.outcome.Reason, &row.outcome.Version)
+		if err != nil {
+			return err
+		}
+		row.digest = [32]byte(digest)
+		t.known.seen[id] = row
+	}
+	return rows.Err()
+}
+
+// queueReadParked queues the reading of the parked events that the plan p may
+// need: the next ones of every stream that moves, and those that hold a
+// sequence which an event of the batch wants.
+func (t *transaction) queueReadParked(b *pgx.Batch, p *plan) {
+	fn := t.fn.FunctionName()
+	moving := t.movingStreams(p)
+	if len(moving) > 0 {
+		tenants, subjects, sources := columns3(moving)
+		positions := make([]int64, len(moving))
+		for n, key := range moving {
+			positions[n] = t.known.streams[key].position
+		}
+		limit := t.limits.drain + len(t.batch) + 1
+		b.Queue(readNextParked, fn, tenants, subjects, sources, positions, limit).Query(t.scanParked)
+	}
+	if len(p.park) > 0 {
+		keys, sequences := make([]streamKey, len(p.park)), make([]int64, len(p.park))
+		for n, c := range p.park {
+			keys[n], sequences[n] = c.stream(), c.event.Sequence
+		}
+		tenants, subjects, sources := columns3(keys)
+		b.Queue(readParkedAt, fn, tenants, subjects, sources, sequences).Query(t.scanParked)
+		b.Queue(countParked, tenantsOf(p.park), t.limits.parked).Query(scanCounts(t.known.parkedOf))
+	}
+}
+
+// movingStreams returns the streams that have parked events and get nearer to
+// them.
+func (t *transaction) movingStreams(p *plan) []streamKey {
+	var moving []streamKey
+	for key, s := range p.streams {
+		if row := t.known.streams[key]; row != nil && row.parked > 0 && s.position > row.position {
+			moving = append(moving, key)
+		}
+	}
+	for _, key := range t.drains {
+		if row := t.known.streams[key]; row != nil && !slices.Contains(moving, key) {
+			moving = append(moving, key)
+		}
+	}
+	return moving
+}
+
+func (t *transaction) scanParked(rows pgx.Rows) error {
+	for rows.Next() {
+		var raw, digest []byte
+		var outcome, reason *string
+		var version *int64
+		if err := rows.Scan(&raw, &digest, &outcome, &reason, &version); err != nil {
+			return err
+		}
+		c := newCandidate(t.fn, event.ParseStructured(raw), t.now)
+		if c.event == nil {
+			return fmt.Errorf("a parked event cannot be read: %w", c.invalid)
+		}
+		c.fromDB = true
+		if poison := t.poison[c.identity()]; poison != nil {
+			c.invalid = poison
+		}
+		if digest != nil {
+			c.seen = &seenRow{digest: [32]byte(digest),
+				outcome: Outcome{Kind: OutcomeKind(*outcome), Reason: *reason, Version: *version}}
+		}
+		if s := t.known.streams[c.stream()]; s != nil {
+			s.waiting[c.event.Sequence] = c
+		}
+	}
+	return rows.Err()
+}
+
+func scanCounts(into map[string]int) func(pgx.Rows) error {
+	return func(rows pgx.Rows) error {
+		for rows.Next() {
+			var tenant string
+			var n int
+			if err := rows.Scan(&tenant, &n); err != nil {
+				return err
+			}
+			into[tenant] = n
+		}
+		return rows.Err()
+	}
+}
+
+func tenantsOf(events []*candidate) []string {
+	var tenants []string
+	for _, c := range events {
+		tenants = append(tenants, c.event.TenantID)
+	}
+	slices.Sort(tenants)
+	return slices.Compact(tenants)
+}
+
+func columns2(keys []entityKey) (tenants, subjects []string) {
+	tenants, subjects = make([]string, len(keys)), make([]string, len(keys))
+	for n, key := range keys {
+		tenants[n], subjects[n] = key.tenant, key.subject
+	}
+	return tenants, subjects
+}
+
+func columns3(keys []streamKey) (tenants, subjects, sources []string) {
+	tenants, subjects, sources = make([]string, len(keys)), make([]string, len(keys)), make([]string, len(keys))
+	for n, key := range keys {
+		tenants[n], subjects[n], sources[n] = key.tenant, key.subject, key.source
+	}
+	return tenants, subjects, sources
+}
+
+func compareEntities(a, b entityKey) int {
+	return cmp.Or(cmp.Compare(a.tenant, b.tenant), cmp.Compare(a.subject, b.subject))
+}

@@ -1,0 +1,158 @@
+package runtime
+
+import (
+	"context"
+	"sync"
+	"sync/atomic"
+	"time"
+
+	"github.com/millrace/millrace/shared/fault"
+)
+
+// request is an admitted request whose events are in the shards.
+type request struct {
+	deadline time.Time
+	left     atomic.Int64
+	done     chan struct{} // closed when no event is left
+	failed   atomic.Pointer[error]
+}
+
+func newRequest(events int, deadline time.Time) *request {
+	r := &request{deadline: deadline, done: make(chan struct{})}
+	r.left.Store(int64(events))
+	return r
+}
+
+// finish takes one event off the request.
+func (r *request) finish(err error) {
+	if err != nil {
+		r.failed.CompareAndSwap(nil, &err)
+	}
+	if r.left.Add(-1) == 0 {
+		close(r.done)
+	}
+}
+
+// err returns why the request failed, or nil.
+func (r *request) err() error {
+	if failed := r.failed.Load(); failed != nil {
+		return *failed
+	}
+	return nil
+}
+
+// shard decides the events of its entities, one transaction at a time: while
+// one runs the next batch queues up, so batches grow with the load and need no
+// timer.
+type shard struct {
+	processor *Processor
+	bucket    int
+	maxBatch  int
+	admission *admission
+
+	mu      sync.Mutex
+	tenants map[string][]*candidate
+	turn    []string // the tenants that have events, in the order of their turns
+	closed  bool
+	wake    chan struct{}
+}
+
+func newShard(p *Processor, bucket, maxBatch int, a *admission) *shard {
+	return &shard{processor: p, bucket: bucket, maxBatch: maxBatch, admission: a,
+		tenants: map[string][]*candidate{}, wake: make(chan struct{}, 1)}
+}
+
+// put queues events, which keep their order.
+func (s *shard) put(events []*candidate) {
+	s.mu.Lock()
+	for _, c := range events {
+		tenant := tenantOf(c)
+		if len(s.tenants[tenant]) == 0 {
+			s.turn = append(s.turn, tenant)
+		}
+		s.tenants[tenant] = append(s.tenants[tenant], c)
+	}
+	s.mu.Unlock()
+	s.signal()
+}
+
+func (s *shard) signal() {
+	select {
+	case s.wake <- struct{}{}:
+	default:
+	}
+}
+
+// stop ends run once the queue is empty.
+func (s *shard) stop() {
+	s.mu.Lock()
+	s.closed = true
+	s.mu.Unlock()
+	s.signal()
+}
+
+// run decides until it is stopped.
+func (s *shard) run() {
+	for {
+		batch, closed := s.take()
+		switch {
+		case len(batch) > 0:
+			s.process(batch)
+		case closed:
+			return
+		default:
+			<-s.wake
+		}
+	}
+}
+
+// take removes the next batch: an event of each tenant in turn, so that one
+// tenant's flood does not hold up the others.
+func (s *shard) take() (batch []*candidate, closed bool) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for len(batch) < s.maxBatch && len(s.turn) > 0 {
+		tenant := s.turn[0]
+		s.turn = s.turn[1:]
+		queue := s.tenants[tenant]
+		batch = append(batch, queue[0])
+		if len(queue) == 1 {
+			delete(s.tenants, tenant)
+			continue
+		}
+		queue[0] = nil
+		s.tenants[tenant] = queue[1:]
+		s.turn = append(s.turn, tenant)
+	}
+	return batch, s.closed
+}
+
+func (s *shard) process(taken []*candidate) {
+	now := time.Now()
+	batch := make([]*candidate, 0, len(taken))
+	var deadline time.Time
+	late := fault.New(fault.Unavailable, "the events waited past the request's deadline")
+	for _, c := range taken {
+		if c.request.deadline.Before(now) {
+			c.request.finish(late) // nobody waits for it any more; it comes again
+			continue
+		}
+		batch = append(batch, c)
+		if c.request.deadline.After(deadline) {
+			deadline = c.request.deadline
+		}
+	}
+	if len(batch) > 0 {
+		ctx, cancel := context.WithDeadline(context.Background(), deadline)
+		err := s.processor.decide(ctx, s.bucket, batch)
+		cancel()
+		for _, c := range batch {
+			c.request.finish(err)
+		}
+	}
+	freed := map[string]int{}
+	for _, c := range taken {
+		freed[tenantOf(c)]++
+	}
+	s.admission.release(freed)
+}

@@ -1,0 +1,308 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgconn"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/millrace/millrace/shared/event"
+	"github.com/millrace/millrace/shared/function"
+	"github.com/millrace/millrace/shared/money"
+	"github.com/millrace/millrace/shared/outbox"
+)
+
+// transaction is one attempt to decide a batch. It takes two round trips: one
+// that locks and reads, one that writes and commits; and one more where parked
+// events come in.
+type transaction struct {
+	fn     function.Definition
+	limits limits
+	bucket int       // of the aggregates that this transaction adds to
+	now    time.Time // fixed once
+	batch  []*candidate
+	drains []streamKey
+	poison map[identity]*event.Invalid
+
+	entityKeys []entityKey // sorted
+	entities   map[entityKey]function.Instance
+	locked     int
+	known      known
+
+	decisions []decision
+	deltas    map[deltaKey]money.Decimal
+	claim     outbox.Claim
+}
+
+// decision is an event with what the rules say about it.
+type decision struct {
+	*candidate
+	outcome Outcome
+}
+
+type deltaKey struct{ tenant, name, key, field string }
+
+// errOverLimit says that a tenant has too many open dead letters: its events
+// are not taken until somebody has seen to them.
+type errOverLimit struct{ tenants []string }
+
+func (e *errOverLimit) Error() string {
+	return fmt.Sprintf("the tenants %q have too many open dead letters", e.tenants)
+}
+
+// poisoned says which event the rules broke on.
+type poisoned struct {
+	*candidate
+	why *event.Invalid
+}
+
+func (p *poisoned) Error() string { return p.why.Error() }
+
+func (t *transaction) prepare() {
+	t.known = known{seen: map[identity]*seenRow{}, streams: map[streamKey]*streamRow{}, parkedOf: map[string]int{}}
+	t.entities = map[entityKey]function.Instance{}
+	t.deltas = map[deltaKey]money.Decimal{}
+	for _, c := range t.batch {
+		if c.invalid == nil {
+			t.addPending(c)
+		}
+	}
+	for _, key := range t.drains {
+		t.entity(key.entityKey)
+	}
+	for key := range t.entities {
+		t.entityKeys = append(t.entityKeys, key)
+	}
+	slices.SortFunc(t.entityKeys, compareEntities)
+}
+
+func (t *transaction) entity(key entityKey) function.Instance {
+	i := t.entities[key]
+	if i == nil {
+		i = t.fn.NewEntity(function.Head{TenantID: key.tenant, Subject: key.subject})
+		t.entities[key] = i
+	}
+	return i
+}
+
+func (t *transaction) addPending(c *candidate) {
+	head := t.entity(c.entity()).Header()
+	head.Pending = append(head.Pending, function.Pending{Event: c.event, Payload: c.payload})
+}
+
+// run runs the transaction on a connection of the pool. On an error nothing
+// of it took effect, or, if the reply to the commit was lost, all of it did:
+// the caller runs the batch again, and finds out.
+func (t *transaction) run(ctx context.Context, pool *pgxpool.Pool) (*plan, error) {
+	conn, err := pool.Acquire(ctx)
+	if err != nil {
+		return nil, fmt.Errorf("getting a connection: %w", err)
+	}
+	// A connection that is released inside a transaction is closed by the pool,
+	// and PostgreSQL rolls back.
+	defer conn.Release()
+	p, err := t.read(ctx, conn)
+	if err != nil {
+		return nil, err
+	}
+	if err := t.checkDeadLetters(ctx, conn, p); err != nil {
+		return nil, err
+	}
+	if err := t.decide(p); err != nil {
+		return nil, err
+	}
+	return p, t.write(ctx, conn, p)
+}
+
+func (t *transaction) read(ctx context.Context, conn *pgxpool.Conn) (*plan, error) {
+	t.prepare()
+	b := &pgx.Batch{}
+	b.Queue("BEGIN")
+	t.queueRead(b)
+	if len(t.entityKeys) > 0 {
+		t.fn.QueueLoad(b, t.instances())
+	}
+	if err := conn.SendBatch(ctx, b).Close(); err != nil {
+		return nil, fmt.Errorf("locking and reading: %w", err)
+	}
+	if t.locked != len(t.entityKeys) {
+		return nil, fmt.Errorf("locking and reading: %d of %d entities are there", t.locked, len(t.entityKeys))
+	}
+	p := makePlan(t.batch, t.drains, &t.known, t.limits)
+	b = &pgx.Batch{}
+	t.queueReadParked(b, p)
+	if b.Len() == 0 {
+		return p, nil
+	}
+	if err := conn.SendBatch(ctx, b).Close(); err != nil {
+		return nil, fmt.Errorf("reading parked events: %w", err)
+	}
+	p = makePlan(t.batch, t.drains, &t.known, t.limits)
+	return p, t.loadDrained(ctx, conn, p)
+}
+
+// loadDrained loads what deciding the drained events needs.
+func (t *transaction) loadDrained(ctx context.Context, conn *pgxpool.Conn, p *plan) error {
+	for _, i := range t.entities {
+		i.Header().Pending = nil
+	}
+	touched := map[entityKey]bool{}
+	for _, c := range p.decide {
+		if c.fromDB {
+			t.addPending(c)
+			touched[c.entity()] = true
+		}
+	}
+	if len(touched) == 0 {
+		return nil
+	}
+	b := &pgx.Batch{}
+	t.fn.QueueLoad(b, t.instancesIn(touched))
+	if err := conn.SendBatch(ctx, b).Close(); err != nil {
+		return fmt.Errorf("loading for parked events: %w", err)
+	}
+	return nil
+}
+
+func (t *transaction) checkDeadLetters(ctx context.Context, conn *pgxpool.Conn, p *plan) error {
+	if len(p.dead) == 0 {
+		return nil
+	}
+	var tenants []string
+	for _, d := range p.dead {
+		tenants = append(tenants, tenantOf(d.candidate))
+	}
+	slices.Sort(tenants)
+	open := map[string]int{}
+	b := &pgx.Batch{}
+	b.Queue(countDead, slices.Compact(tenants), t.limits.dead).Query(scanCounts(open))
+	if err := conn.SendBatch(ctx, b).Close(); err != nil {
+		return fmt.Errorf("counting dead letters: %w", err)
+	}
+	over := &errOverLimit{}
+	for tenant, n := range open {
+		if n >= t.limits.dead {
+			over.tenants = append(over.tenants, tenant)
+		}
+	}
+	if len(over.tenants) > 0 {
+		return over
+	}
+	return nil
+}
+
+// tenantOf returns the tenant of an event, or "" where it could not be read.
+func tenantOf(c *candidate) string {
+	if c.event == nil || c.invalid != nil && c.invalid.Reason == event.BadAttribute {
+		return ""
+	}
+	return c.event.TenantID
+}
+
+// decide applies the rules in the planned order.
+func (t *transaction) decide(p *plan) error {
+	for _, c := range p.decide {
+		outcome, err := t.decideOne(c)
+		if err != nil {
+			return err
+		}
+		t.decisions = append(t.decisions, decision{c, outcome})
+	}
+	return nil
+}
+
+func (t *transaction) decideOne(c *candidate) (o Outcome, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = &poisoned{c, event.Invalidf(ruleFailed, "the rule for %s panicked: %v", c.event.Type, r)}
+		}
+	}()
+	i := t.entities[c.entity()]
+	fx, err := t.fn.Decide(i, c.event, c.payload)
+	o = Outcome{Kind: Applied, Version: i.Header().Version}
+	var refusal *function.Refusal
+	if errors.As(err, &refusal) {
+		o.Kind, o.Reason, o.Detail = Refused, refusal.Reason, refusal.Detail
+	} else if err != nil {
+		return o, &poisoned{c, event.Invalidf(ruleFailed, "%v", err)}
+	}
+	t.claim.Emitted = append(t.claim.Emitted, fx.Emitted...)
+	for _, d := range fx.Deltas {
+		key := deltaKey{d.TenantID, d.Name, d.Key, d.Field}
+		t.deltas[key] = t.deltas[key].Add(d.Amount)
+	}
+	return o, nil
+}
+
+// write writes everything and commits.
+func (t *transaction) write(ctx context.Context, conn *pgxpool.Conn, p *plan) error {
+	b := &pgx.Batch{}
+	if err := t.queueWrite(b, p); err != nil {
+		return err
+	}
+	if b.Len() == 0 { // nothing but repeats
+		_, err := conn.Exec(ctx, "ROLLBACK")
+		return err
+	}
+	committed := false
+	b.Queue("COMMIT").Exec(func(tag pgconn.CommandTag) error {
+		// An aborted transaction answers COMMIT with ROLLBACK.
+		committed = tag.String() == "COMMIT"
+		return nil
+	})
+	if err := conn.SendBatch(ctx, b).Close(); err != nil {
+		return fmt.Errorf("writing and committing: %w", err)
+	}
+	if !committed {
+		return errors.New("writing and committing: PostgreSQL rolled the transaction back")
+	}
+	return nil
+}
+
+func (t *transaction) instances() []function.Instance {
+	all := make([]function.Instance, len(t.entityKeys))
+	for n, key := range t.entityKeys {
+		all[n] = t.entities[key]
+	}
+	return all
+}
+
+func (t *transaction) instancesIn(keys map[entityKey]bool) []function.Instance {
+	var some []function.Instance
+	for _, key := range t.entityKeys {
+		if keys[key] {
+			some = append(some, t.entities[key])
+		}
+	}
+	return some
+}
+
+// streamKeys returns the streams that the batch has events of.
+func (t *transaction) streamKeys() []streamKey {
+	keys := slices.Clone(t.drains)
+	known := map[streamKey]bool{}
+	for _, c := range t.batch {
+		if c.invalid == nil && c.event.Sequence > 0 && !known[c.stream()] {
+			known[c.stream()] = true
+			keys = append(keys, c.stream())
+		}
+	}
+	return keys
+}
+
+// identities returns the identities of the batch's events, as columns.
+func (t *transaction) identities() (tenants, sources, ids []string) {
+	for _, c := range t.batch {
+		if c.identified() {
+			tenants = append(tenants, c.event.TenantID)
+			sources = append(sources, c.event.Source)
+			ids = append(ids, c.event.ID)
+		}
+	}
+	return tenants, sources, ids
+}
