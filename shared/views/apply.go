@@ -54,14 +54,24 @@ func cut(p plan, claim Claim, oneKey bool) []*call {
 	var calls []*call
 	var last *call
 	for _, part := range p.parts(callViews) {
-		if last == nil || oneKey || last.kind != part[0].kind ||
-			last.views+len(part) > callViews || last.bytes > callBytes {
-			last = newCall(part[0].kind, claim)
+		size := sizeOf(part)
+		if last == nil || oneKey || !last.takes(part, size) {
+			last = &call{kind: part[0].kind, claim: claim}
 			calls = append(calls, last)
 		}
-		last.add(part)
+		last.add(part, size)
 	}
 	return calls
+}
+
+// sizeOf is the size of a part with its key.
+func sizeOf(part []entry) size {
+	sum := size{args: 2, bytes: len(part[0].key)}
+	for i := range part {
+		sum.args += part[i].size.args
+		sum.bytes += part[i].size.bytes
+	}
+	return sum
 }
 
 // pipelines groups calls into those that are sent before their replies are read.
@@ -69,12 +79,12 @@ func pipelines(calls []*call) [][]*call {
 	var groups [][]*call
 	from, views, bytes := 0, 0, 0
 	for i, c := range calls {
-		if i > from && (views+c.views > pipelineViews || bytes+c.bytes > pipelineBytes) {
+		if i > from && (views+c.views > pipelineViews || bytes+c.size.bytes > pipelineBytes) {
 			groups = append(groups, calls[from:i])
 			from, views, bytes = i, 0, 0
 		}
 		views += c.views
-		bytes += c.bytes
+		bytes += c.size.bytes
 	}
 	return append(groups, calls[from:])
 }

@@ -266,7 +266,7 @@ func TestFailuresStayAlone(t *testing.T) {
 		good := Hash{Key: Key(tenant, "good"), Version: 1, Fields: map[string]string{"a": "1"}}
 		last := Hash{Key: Key(tenant, "last"), Version: 1, Fields: map[string]string{"a": "1"}}
 		bad := Hash{Key: Key(tenant, "in-the-way"), Version: 1, Fields: map[string]string{"a": "1"}}
-		client.LPush(t.Context(), bad.Key+":v", "not a version")
+		client.LPush(t.Context(), bad.Key, "in the way")
 		views := []View{
 			good, bad,
 			Hash{Key: "elsewhere", Version: 1},

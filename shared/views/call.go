@@ -23,53 +23,58 @@ const (
 // call is one script call: some keys of one kind with their views.
 type call struct {
 	kind  *kind
+	claim Claim
 	parts [][]entry
 	views int
-	bytes int
-	keys  []any
-	args  []any
-}
-
-func newCall(kind *kind, claim Claim) *call {
-	return &call{kind: kind, args: claim.header(1 + len(kind.companions))}
+	size  size
 }
 
 // add appends a part, that is a key with its views.
-func (c *call) add(part []entry) {
-	before := len(c.args)
-	c.args = append(c.args, len(part), 0)
-	c.args = c.kind.append(c.args, part)
-	c.args[before+1] = len(c.args) - before - 2
-
-	key := part[0].key
-	c.keys = append(c.keys, key)
-	for _, suffix := range c.kind.companions {
-		c.keys = append(c.keys, key+suffix)
-	}
+func (c *call) add(part []entry, size size) {
 	c.parts = append(c.parts, part)
 	c.views += len(part)
-	for _, arg := range c.args[before:] {
-		if text, ok := arg.(string); ok {
-			c.bytes += len(text)
-		}
-	}
+	c.size.args += size.args
+	c.size.bytes += size.bytes
+}
+
+// takes says whether there is room for one part more.
+func (c *call) takes(part []entry, size size) bool {
+	return c.kind == part[0].kind && c.views+len(part) <= callViews && c.size.bytes+size.bytes <= callBytes
 }
 
 // command is the call by the script's name, or by its whole source.
 func (c *call) command(ctx context.Context, whole bool) *redis.Cmd {
-	args := make([]any, 0, 3+len(c.keys)+len(c.args))
+	width := 1 + len(c.kind.companions)
+	args := newArgs(10 + len(c.parts)*(2+width) + c.size.args)
 	if whole {
-		args = append(args, "eval", c.kind.script.source)
+		args.list = append(args.list, "eval", c.kind.script.source)
 	} else {
-		args = append(args, "evalsha", c.kind.script.sha)
+		args.list = append(args.list, "evalsha", c.kind.script.sha)
 	}
-	args = append(args, len(c.keys))
-	args = append(args, c.keys...)
-	args = append(args, c.args...)
-	cmd := redis.NewCmd(ctx, args...)
-	cmd.SetFirstKeyPos(3)
+	args.small(width * len(c.parts))
+	for _, part := range c.parts {
+		key := part[0].key
+		args.text(key)
+		for _, suffix := range c.kind.companions {
+			args.text(key + suffix)
+		}
+	}
+	args.list[firstKey] = c.parts[0][0].key // a string itself: go-redis takes the slot from it
+	c.claim.header(&args, width)
+	for _, part := range c.parts {
+		args.small(len(part))
+		args.small(0) // how many arguments follow
+		from := len(args.list)
+		c.kind.append(&args, part)
+		args.list[from-1] = len(args.list) - from
+	}
+	cmd := redis.NewCmd(ctx, args.list...)
+	cmd.SetFirstKeyPos(firstKey)
 	return cmd
 }
+
+// firstKey is where the first key stands in EVALSHA and EVAL.
+const firstKey = 3
 
 // settle writes the reply's letters to outcomes and returns the errors in it.
 func (c *call) settle(cmd *redis.Cmd, outcomes []Outcome) error {

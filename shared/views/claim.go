@@ -42,13 +42,13 @@ func (c Claim) check() error {
 	return nil
 }
 
-// header is what claim.lua reads, and the number of keys of each view's key.
-func (c Claim) header(width int) []any {
+// header appends what claim.lua reads, and the number of keys of each view's key.
+func (c Claim) header(args *args, width int) {
 	rewrite := 0
 	if c.Rewrite {
 		rewrite = 1
 	}
-	return []any{c.Deadline.UnixMilli(), c.Epoch, rewrite, TombstoneTTL.Milliseconds(), width}
+	args.list = append(args.list, c.Deadline.UnixMilli(), c.Epoch, rewrite, TombstoneTTL.Milliseconds(), width)
 }
 
 // Outcome is what became of a view.

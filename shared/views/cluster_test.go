@@ -1,6 +1,7 @@
 package views
 
 import (
+	"context"
 	"errors"
 	"fmt"
 	"os"
@@ -8,62 +9,250 @@ import (
 	"strings"
 	"sync"
 	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
 )
 
-// clusterURL is a cluster of three masters that the tests share.
-var clusterURL = sync.OnceValues(func() (string, error) {
+// redisCluster is three masters.
+type redisCluster struct {
+	nodes       []*redisServer
+	directories []string
+}
+
+func startCluster() (*redisCluster, error) {
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
-		return "", err
+		return nil, err
 	}
 	tool, err := exec.LookPath("redis-cli")
 	if err != nil {
-		return "", err
+		return nil, err
 	}
-	var addresses []string
+	c := &redisCluster{}
+	arguments := []string{"--cluster", "create", "--cluster-yes"}
 	for range 3 {
 		directory, err := os.MkdirTemp("", "views-cluster")
 		if err != nil {
-			return "", err
+			return c, err
 		}
+		c.directories = append(c.directories, directory)
 		node, err := startRedis(path, directory, "--cluster-enabled", "yes")
 		if err != nil {
-			return "", err
+			return c, err
 		}
-		clusterNodes = append(clusterNodes, clusterNode{node, directory})
-		addresses = append(addresses, node.address)
+		c.nodes = append(c.nodes, node)
+		arguments = append(arguments, node.address)
 	}
-	arguments := append([]string{"--cluster", "create"}, addresses...)
-	output, err := exec.Command(tool, append(arguments, "--cluster-yes")...).CombinedOutput()
-	if err != nil {
-		return "", fmt.Errorf("%w: %s", err, output)
+	if output, err := exec.Command(tool, arguments...).CombinedOutput(); err != nil {
+		return c, fmt.Errorf("%w: %s", err, output)
 	}
-	return "redis://" + addresses[0] + "?addr=" + strings.Join(addresses[1:], "&addr="), nil
-})
-
-type clusterNode struct {
-	*redisServer
-	directory string
+	for _, node := range c.nodes {
+		if err := node.joined(); err != nil {
+			return c, err
+		}
+	}
+	return c, nil
 }
 
-var clusterNodes []clusterNode
+// joined waits until the node finds the whole cluster in order, which it does a
+// moment after redis-cli is done.
+func (s *redisServer) joined() error {
+	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
+	defer cancel()
+	client := redis.NewClient(&redis.Options{Addr: s.address})
+	defer client.Close()
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		info, err := client.ClusterInfo(ctx).Result()
+		if err != nil {
+			return err
+		}
+		if strings.Contains(info, "cluster_state:ok") {
+			return nil
+		}
+		<-tick.C
+	}
+}
 
-func stopCluster() {
-	for _, node := range clusterNodes {
+func (c *redisCluster) stop() {
+	for _, node := range c.nodes {
 		node.stop()
-		_ = os.RemoveAll(node.directory)
+	}
+	for _, directory := range c.directories {
+		_ = os.RemoveAll(directory)
+	}
+}
+
+func (c *redisCluster) url() string {
+	return "redis://" + c.nodes[0].address + "?addr=" + c.nodes[1].address + "&addr=" + c.nodes[2].address
+}
+
+// sharedCluster is the one that most tests share; TestMain stops it.
+var (
+	sharedCluster *redisCluster
+	startShared   = sync.OnceValue(func() (err error) {
+		sharedCluster, err = startCluster()
+		return err
+	})
+)
+
+func stopShared() {
+	if sharedCluster != nil {
+		sharedCluster.stop()
 	}
 }
 
 // cluster returns the URL of the shared cluster.
 func cluster(t *testing.T) string {
 	t.Helper()
-	url, err := clusterURL()
+	started(t, startShared())
+	return sharedCluster.url()
+}
+
+// ownCluster starts a cluster for one test.
+func ownCluster(t *testing.T) string {
+	t.Helper()
+	c, err := startCluster()
+	if c != nil {
+		t.Cleanup(c.stop)
+	}
+	started(t, err)
+	return c.url()
+}
+
+func started(t *testing.T, err error) {
+	t.Helper()
+	if errors.Is(err, exec.ErrNotFound) {
+		t.Skip("NO redis-server OR redis-cli FOUND: clusters are not tested")
+	}
 	if err != nil {
-		if errors.Is(err, exec.ErrNotFound) {
-			t.Skip("NO redis-server OR redis-cli FOUND: clusters are not tested")
-		}
 		t.Fatal(err)
 	}
-	return url
+}
+
+// Fault 23: while a slot moves from one master to another, and after, views are
+// applied as before.
+func TestSlotMoves(t *testing.T) {
+	t.Parallel()
+	url := ownCluster(t)
+	client := openTest(t, url).(*redis.ClusterClient)
+	setEpoch(t, client, 1, mismatched(t, client, 1, 3))
+	key := Key("tenant", "moving")
+	slot := slotOf(key)
+	source, target := ends(t, client, key)
+	version := int64(0)
+	next := func(fields int) {
+		t.Helper()
+		version++
+		hash := Hash{Key: key, Version: version, Fields: map[string]string{}}
+		for i := range fields {
+			hash.Fields[fmt.Sprint(i)] = fmt.Sprint(version)
+		}
+		expect(t, apply(t, client, soon(), hash)[0], Applied)
+		expect(t, apply(t, client, soon(), hash)[0], Stale)
+		if found, err := Diff(t.Context(), client, []View{hash}); err != nil || len(found) > 0 {
+			t.Fatal(found, err)
+		}
+	}
+	do := func(node *redis.Client, args ...any) {
+		t.Helper()
+		if err := node.Do(t.Context(), args...).Err(); err != nil {
+			t.Fatal(args, err)
+		}
+	}
+	next(1)
+	others := func(version int64, present bool) []View {
+		members, recent := sameSlot(slot, "members"), sameSlot(slot, "recent")
+		return []View{
+			Member{Key: members, Member: "a", Version: version, Score: float64(version), Present: present},
+			Member{Key: members, Member: "gone", Version: 1}, // so that all companions are there
+			Recent{Key: recent, Member: "a", Version: version, Score: 1, Value: fmt.Sprint(version), Keep: 2, Present: present},
+		}
+	}
+	apply(t, client, soon(), others(1, true)...)
+	// While the slot moves, Redis may refuse some; what it did to them before that is
+	// made good by applying again.
+	attempt := func(views []View) {
+		t.Helper()
+		if result, err := Apply(t.Context(), client, views, soon()); err == nil && !result.Settled() {
+			t.Fatal(result)
+		}
+	}
+	from, to := id(t, source), id(t, target)
+	do(target, "CLUSTER", "SETSLOT", slot, "IMPORTING", from)
+	do(source, "CLUSTER", "SETSLOT", slot, "MIGRATING", to)
+	next(2) // the keys are at the source still
+	next(1) // with a field less
+	attempt(others(2, true))
+	attempt(others(3, false))
+	host, port, _ := strings.Cut(target.Options().Addr, ":")
+	moving := source.Do(t.Context(), "CLUSTER", "GETKEYSINSLOT", slot, 100).Val().([]any)
+	do(source, append([]any{"MIGRATE", host, port, "", 0, 5000, "KEYS"}, moving...)...)
+	next(2) // ASK: the keys are at the target, the slot is not
+	next(1)
+
+	// Keys that do not exist yet can't be made in a slot on its way (TRYAGAIN): the
+	// claim is left, and applied again later.
+	late := []View{Hash{Key: sameSlot(slot, "late"), Version: 1, Fields: map[string]string{"a": "1"}}}
+	if result, err := Apply(t.Context(), client, late, soon()); err == nil || result.Count(Unknown) != 1 {
+		t.Fatal(result, err)
+	}
+	do(target, "CLUSTER", "SETSLOT", slot, "NODE", to)
+	do(source, "CLUSTER", "SETSLOT", slot, "NODE", to)
+	next(2) // MOVED
+	expect(t, apply(t, client, soon(), late...)[0], Applied)
+	attempt(others(2, true))
+	result, err := Apply(t.Context(), client, others(3, false), soon())
+	if err != nil || !result.Settled() {
+		t.Fatal(result, err)
+	}
+	found, err := Diff(t.Context(), client, others(3, false))
+	if err != nil || len(found) > 0 {
+		t.Fatal(found, err)
+	}
+	if count := source.Exists(t.Context(), key).Val(); count != 0 {
+		t.Fatal("the key did not move")
+	}
+}
+
+// sameSlot is a key in a slot.
+func sameSlot(slot int, kind string) string {
+	for i := 0; ; i++ {
+		if key := Key("tenant", kind, fmt.Sprint(i)); slotOf(key) == slot {
+			return key
+		}
+	}
+}
+
+// ends returns the master that holds a key and another.
+func ends(t *testing.T, client *redis.ClusterClient, key string) (source, target *redis.Client) {
+	t.Helper()
+	source, err := client.MasterForKey(t.Context(), key)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var mu sync.Mutex
+	err = client.ForEachMaster(t.Context(), func(_ context.Context, master *redis.Client) error {
+		mu.Lock()
+		defer mu.Unlock()
+		if master.Options().Addr != source.Options().Addr {
+			target = master
+		}
+		return nil
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return source, target
+}
+
+func id(t *testing.T, node *redis.Client) string {
+	t.Helper()
+	text, err := node.Do(t.Context(), "CLUSTER", "MYID").Text()
+	if err != nil {
+		t.Fatal(err)
+	}
+	return text
 }

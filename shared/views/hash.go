@@ -1,6 +1,7 @@
 package views
 
 import (
+	"context"
 	_ "embed"
 	"fmt"
 )
@@ -29,23 +30,42 @@ var hashKind = &kind{
 
 func (h Hash) ref() ref { return ref{kind: hashKind, key: h.Key, version: h.Version} }
 
-func (h Hash) check() error {
-	if len(h.Fields) > MaxFields {
-		return fmt.Errorf("%d fields, more than %d", len(h.Fields), MaxFields)
-	}
-	bytes := 0
+func (h Hash) measure() (size, error) {
+	size := size{args: 1 + 2*len(h.Fields)}
 	for field, value := range h.Fields {
-		bytes += len(field) + len(value)
+		size.bytes += len(field) + len(value)
 	}
-	return checkCommon(h.Key, h.Version, bytes)
+	if len(h.Fields) > MaxFields {
+		return size, fmt.Errorf("%d fields, more than %d", len(h.Fields), MaxFields)
+	}
+	return size, checkCommon(h.Key, h.Version, size)
 }
 
 // appendHash appends version, then each field and its value.
-func appendHash(args []any, part []entry) []any {
-	hash := part[0].view.(Hash)
-	args = append(args, hash.Version)
-	for field, value := range hash.Fields {
-		args = append(args, field, value)
+func appendHash(args *args, part []entry) {
+	args.number(&part[0].version)
+	for field, value := range part[0].view.(Hash).Fields {
+		args.text(field)
+		args.text(value)
 	}
-	return args
+}
+
+func compareHash(ctx context.Context, pipe pipe, part []entry) func() []Difference {
+	want := part[0].view.(Hash)
+	fields, stored := pipe.HGetAll(ctx, want.Key), pipe.Get(ctx, want.Key+":v")
+	return func() []Difference {
+		have := storedVersion(stored.Val())
+		if have == 0 && len(want.Fields) == 0 && len(fields.Val()) == 0 {
+			return nil // a tombstone that has expired
+		}
+		return differ(want.Key, "",
+			showFields(want.Version, want.Fields), showFields(have, fields.Val()))
+	}
+}
+
+func showFields(version int64, fields map[string]string) string {
+	if fields == nil {
+		fields = map[string]string{}
+	}
+	return fmt.Sprintf("version %d %q", version, fields) // maps print sorted
 }

@@ -1,16 +1,46 @@
 
 -- Keys: the hash, its version. Arguments: version, then fields and values.
+
+-- trim removes the fields that are not among ARGV[from] to ARGV[to].
+local function trim(hash, from, to)
+  local wanted, extra = {}, {}
+  for i = from, to, 2 do wanted[ARGV[i]] = true end
+  for _, field in ipairs(call('HKEYS', hash)) do
+    if not wanted[field] then extra[#extra + 1] = field end
+  end
+  for i = 1, #extra, CHUNK do
+    call('HDEL', hash, unpack(extra, i, math.min(i + CHUNK - 1, #extra)))
+  end
+end
+
+local stored, written = {}, {}
+
+-- before reads all versions at once; no key comes twice in a call.
+function before()
+  local companions = {}
+  for k = 2, #KEYS, width do companions[#companions + 1] = KEYS[k] end
+  stored = call('MGET', unpack(companions))
+end
+
 local function write(k, from, to)
-  local hash, companion, version = KEYS[k], KEYS[k + 1], ARGV[from]
-  if not newer(redis.call('GET', companion), version) then return 's' end
-  redis.call('DEL', hash)
-  for i = from + 1, to, CHUNK do
-    redis.call('HSET', hash, unpack(ARGV, i, math.min(i + CHUNK - 1, to)))
-  end
+  local version = ARGV[from]
+  if not newer(stored[(k + 1) / 2], version) then return 's' end
+  local hash, companion = KEYS[k], KEYS[k + 1]
   if from == to then
-    redis.call('SET', companion, version .. suffix, 'PX', ttl)
-  else
-    redis.call('SET', companion, version .. suffix)
+    call('DEL', hash)
+    call('SET', companion, version .. suffix, 'PX', ttl)
+    return 'a'
   end
+  for i = from + 1, to, CHUNK do
+    call('HSET', hash, unpack(ARGV, i, math.min(i + CHUNK - 1, to)))
+  end
+  if call('HLEN', hash) * 2 > to - from then trim(hash, from + 1, to) end
+  written[#written + 1] = companion
+  written[#written + 1] = version .. suffix
   return 'a'
+end
+
+-- after writes all versions at once.
+function after()
+  for i = 1, #written, CHUNK do call('MSET', unpack(written, i, math.min(i + CHUNK - 1, #written))) end
 end

@@ -1,8 +1,13 @@
 package views
 
 import (
+	"cmp"
+	"context"
+	"fmt"
+
 	_ "embed"
 	"errors"
+	"github.com/redis/go-redis/v9"
 )
 
 // Member shows one member of a sorted set that many entities share, such as a
@@ -31,27 +36,27 @@ func (m Member) ref() ref {
 	return ref{kind: memberKind, key: m.Key, member: m.Member, version: m.Version}
 }
 
-func (m Member) check() error {
-	return errors.Join(checkCommon(m.Key, m.Version, len(m.Member)), checkMember(m.Member), checkScore(m.Score))
+func (m Member) measure() (size, error) {
+	size := size{args: 3, bytes: len(m.Member)}
+	return size, cmp.Or(checkCommon(m.Key, m.Version, size), checkMember(m.Member), checkScore(m.Score))
 }
 
 // appendMembers appends all members, then their versions, then their scores, an
 // empty one for those to be removed: so the script slices out all members at once.
-func appendMembers(args []any, part []entry) []any {
+func appendMembers(args *args, part []entry) {
 	for i := range part {
-		args = append(args, part[i].member)
+		args.text(part[i].member)
 	}
 	for i := range part {
-		args = append(args, part[i].version)
+		args.number(&part[i].version)
 	}
 	for i := range part {
 		if m := part[i].view.(Member); m.Present {
-			args = append(args, m.Score)
+			args.score(m.Score)
 		} else {
-			args = append(args, "")
+			args.text("")
 		}
 	}
-	return args
 }
 
 // checkMember refuses the empty name, which Recent keeps for itself and which
@@ -61,4 +66,33 @@ func checkMember(member string) error {
 		return errors.New("the member has no name")
 	}
 	return nil
+}
+
+func compareMembers(ctx context.Context, pipe pipe, part []entry) func() []Difference {
+	key := part[0].key
+	scores, versions := make([]*redis.FloatCmd, len(part)), make([]*redis.StringCmd, len(part))
+	for i := range part {
+		scores[i] = pipe.ZScore(ctx, key, part[i].member)
+		versions[i] = pipe.HGet(ctx, key+":v", part[i].member)
+	}
+	return func() []Difference {
+		var found []Difference
+		for i := range part {
+			want := part[i].view.(Member)
+			have, shown := storedVersion(versions[i].Val()), scores[i].Err() == nil
+			if have == 0 && !shown && !want.Present {
+				continue // a tombstone that has expired
+			}
+			found = append(found, differ(key, want.Member,
+				showScore(want.Version, want.Present, want.Score), showScore(have, shown, scores[i].Val()))...)
+		}
+		return found
+	}
+}
+
+func showScore(version int64, present bool, score float64) string {
+	if !present {
+		return fmt.Sprintf("version %d absent", version)
+	}
+	return fmt.Sprintf("version %d score %v", version, score+0) // + 0: minus zero is zero
 }

@@ -12,6 +12,7 @@ import (
 type entry struct {
 	ref
 	view  View
+	size  size
 	index int
 }
 
@@ -28,27 +29,49 @@ type plan struct {
 
 // newPlan sorts and coalesces views. Its error names the unfit ones.
 func newPlan(views []View) (plan, error) {
-	p := plan{entries: make([]entry, 0, len(views))}
+	p := plan{}
 	var errs []error
+	entries := make([]entry, 0, len(views))
 	for i, view := range views {
 		ref := view.ref()
-		if err := view.check(); err != nil {
+		size, err := view.measure()
+		if err != nil {
 			p.unfit = append(p.unfit, i)
 			errs = append(errs, fmt.Errorf("views: %s %q: %w", ref.kind.name, ref.key, err))
 			continue
 		}
-		p.entries = append(p.entries, entry{ref: ref, view: view, index: i})
+		entries = append(entries, entry{ref: ref, view: view, size: size, index: i})
 	}
-	slices.SortFunc(p.entries, func(a, b entry) int {
-		return cmp.Or(
-			strings.Compare(a.kind.name, b.kind.name),
-			strings.Compare(a.key, b.key),
-			strings.Compare(a.member, b.member),
-			cmp.Compare(a.version, b.version),
-			cmp.Compare(a.index, b.index))
-	})
+	// Numbers are sorted, not the entries, which are large and full of pointers.
+	order := make([]int32, len(entries))
+	for i := range order {
+		order[i] = int32(i) //nolint:gosec // a slice of 2^31 views does not fit in memory
+	}
+	slices.SortFunc(order, func(a, b int32) int { return entries[a].compare(&entries[b]) })
+	p.entries = make([]entry, len(entries))
+	for i, from := range order {
+		p.entries[i] = entries[from]
+	}
 	p.coalesce()
 	return p, errors.Join(errs...)
+}
+
+// compare puts the views of a kind side by side, in those the views of a key, and of
+// one thing the latest last.
+func (e *entry) compare(other *entry) int {
+	if e.kind != other.kind {
+		return strings.Compare(e.kind.name, other.kind.name)
+	}
+	if c := strings.Compare(e.key, other.key); c != 0 {
+		return c
+	}
+	if c := strings.Compare(e.member, other.member); c != 0 {
+		return c
+	}
+	if c := cmp.Compare(e.version, other.version); c != 0 {
+		return c
+	}
+	return cmp.Compare(e.index, other.index)
 }
 
 // coalesce keeps the last of those entries that are of the same thing.

@@ -2,10 +2,11 @@ package views
 
 import (
 	"cmp"
+	"context"
 	_ "embed"
-	"errors"
 	"fmt"
 	"slices"
+	"strings"
 )
 
 // MaxKeep is the greatest number of values that a [Recent] list shows.
@@ -54,46 +55,85 @@ func (r Recent) ref() ref {
 	return ref{kind: recentKind, key: r.Key, member: r.Member, version: r.Version}
 }
 
-func (r Recent) check() error {
+func (r Recent) measure() (size, error) {
+	size := size{args: 4, bytes: len(r.Member) + len(r.Value) + 1}
 	var keep error
 	if r.Keep < 1 || r.Keep > MaxKeep {
 		keep = fmt.Errorf("keep %d is not between 1 and %d", r.Keep, MaxKeep)
 	}
-	return errors.Join(checkCommon(r.Key, r.Version, len(r.Member)+len(r.Value)),
-		checkMember(r.Member), checkScore(r.Score), keep)
+	return size, cmp.Or(checkCommon(r.Key, r.Version, size), checkMember(r.Member), checkScore(r.Score), keep)
 }
 
 // appendRecent appends how many to show and to remember, then all members, oldest first, then their versions,
 // scores and values; before a value stands + if it is present and - if not.
-func appendRecent(args []any, part []entry) []any {
+func appendRecent(args *args, part []entry) {
 	sortRecent(part)
 	keep := part[0].view.(Recent).Keep
-	args = append(args, keep, slack*keep)
+	args.small(keep)
+	args.small(slack * keep)
 	for i := range part {
-		args = append(args, part[i].member)
+		args.text(part[i].member)
 	}
 	for i := range part {
-		args = append(args, part[i].version)
+		args.number(&part[i].version)
 	}
 	for i := range part {
-		args = append(args, part[i].view.(Recent).Score)
+		args.score(part[i].view.(Recent).Score)
 	}
 	for i := range part {
 		if r := part[i].view.(Recent); r.Present {
-			args = append(args, "+"+r.Value)
+			args.text("+" + r.Value)
 		} else {
-			args = append(args, "-")
+			args.text("-")
 		}
 	}
-	return args
 }
 
 // sortRecent sorts as Redis sorts a sorted set: by score, then by the bytes of
 // the member.
 func sortRecent(part []entry) {
 	slices.SortFunc(part, func(a, b entry) int {
-		return cmp.Or(
-			cmp.Compare(a.view.(Recent).Score, b.view.(Recent).Score),
-			cmp.Compare(a.member, b.member))
+		if c := cmp.Compare(a.view.(Recent).Score, b.view.(Recent).Score); c != 0 {
+			return c
+		}
+		return strings.Compare(a.member, b.member)
 	})
+}
+
+func compareRecent(ctx context.Context, pipe pipe, part []entry) func() []Difference {
+	remembered, want := foldRecent(part)
+	key := part[0].key
+	list := pipe.LRange(ctx, key, 0, -1)
+	names := make([]string, len(remembered))
+	for i := range remembered {
+		names[i] = remembered[i].member
+	}
+	stored := pipe.HMGet(ctx, key+":v", names...)
+	return func() []Difference {
+		found := differ(key, "", fmt.Sprintf("%q", want), fmt.Sprintf("%q", list.Val()))
+		if len(want) == 0 && len(list.Val()) == 0 {
+			return found // all of it may have expired
+		}
+		for i, e := range remembered {
+			text, _ := stored.Val()[i].(string)
+			found = append(found, differ(key, e.member,
+				fmt.Sprintf("version %d", e.version), fmt.Sprintf("version %d", storedVersion(text)))...)
+		}
+		return found
+	}
+}
+
+// foldRecent says in Go what recent.lua arrives at: which members of a key are
+// remembered, and which values are shown.
+func foldRecent(part []entry) (remembered []entry, shown []string) {
+	sortRecent(part)
+	keep := part[0].view.(Recent).Keep
+	remembered = part[max(0, len(part)-slack*keep):]
+	shown = []string{}
+	for i := len(remembered) - 1; i >= 0 && len(shown) < keep; i-- {
+		if r := remembered[i].view.(Recent); r.Present {
+			shown = append(shown, r.Value)
+		}
+	}
+	return remembered, shown
 }

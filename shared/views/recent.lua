@@ -8,53 +8,60 @@
 -- drop forgets the oldest members beyond those that are remembered.
 local function drop(data, order, excess)
   while excess > 0 do
-    local names = redis.call('ZRANGE', order, 0, math.min(excess, CHUNK) - 1)
-    redis.call('ZREM', order, unpack(names))
-    redis.call('HDEL', data, unpack(names))
+    local popped, names = call('ZPOPMIN', order, math.min(excess, CHUNK)), {}
+    for i = 1, #popped, 2 do names[#names + 1] = popped[i] end
+    call('HDEL', data, unpack(names))
     excess = excess - #names
   end
 end
 
 -- shown returns the newest values that are present, newest first, at most keep.
 local function shown(data, order, keep)
-  local names, values = redis.call('ZREVRANGE', order, 0, -1), {}
+  local names, values = call('ZREVRANGE', order, 0, -1), {}
   for i = 1, #names, CHUNK do
-    local stored = redis.call('HMGET', data, unpack(names, i, math.min(i + CHUNK - 1, #names)))
+    local stored = call('HMGET', data, unpack(names, i, math.min(i + CHUNK - 1, #names)))
     for j = 1, #stored do
       if #values == keep then return values end
-      local sign = stored[j] and string.find(stored[j], '[+-]')
-      if sign and string.sub(stored[j], sign, sign) == '+' then
-        values[#values + 1] = string.sub(stored[j], sign + 1)
+      local sign = stored[j] and find(stored[j], '[+-]')
+      if sign and sub(stored[j], sign, sign) == '+' then
+        values[#values + 1] = sub(stored[j], sign + 1)
       end
     end
   end
   return values
 end
 
--- refill writes the list anew.
+-- refill writes the list anew: behind what is there, which is then cut off.
 local function refill(list, data, order, keep)
-  local values = shown(data, order, keep)
-  redis.call('DEL', list)
+  local values, before = shown(data, order, keep), call('LLEN', list)
   for i = 1, #values, CHUNK do
-    redis.call('RPUSH', list, unpack(values, i, math.min(i + CHUNK - 1, #values)))
+    call('RPUSH', list, unpack(values, i, math.min(i + CHUNK - 1, #values)))
   end
   if #values == 0 then
-    redis.call('PEXPIRE', data, ttl)
-    redis.call('PEXPIRE', order, ttl)
+    call('DEL', list)
+    call('PEXPIRE', data, ttl)
+    call('PEXPIRE', order, ttl)
   else
-    redis.call('PERSIST', data)
-    redis.call('PERSIST', order)
+    call('LTRIM', list, before, -1)
+    call('PERSIST', data)
+    call('PERSIST', order)
   end
 end
 
--- push puts values before the list: the way of a new fact, which is nearly every.
-local function push(list, data, order, keep, values)
-  local length = redis.call('LPUSH', list, unpack(values))
-  if length == #values then
-    redis.call('PERSIST', data)
-    redis.call('PERSIST', order)
+-- push puts new values before the list: the way of a new fact, which is nearly
+-- every. It says whether the list is right then. It may not be if excess members are
+-- forgotten now, since one of them may be shown at the list's end. But if the list
+-- was full and no more are forgotten than have come, those have gone from it.
+local function push(list, data, order, keep, values, excess)
+  local length = call('LPUSH', list, unpack(values))
+  local before = length - #values
+  if excess > 0 and (before < keep or excess > #values) then return false end
+  if before == 0 then
+    call('PERSIST', data)
+    call('PERSIST', order)
   end
-  if length > keep then redis.call('LTRIM', list, 0, keep - 1) end
+  if length > keep then call('LTRIM', list, 0, keep - 1) end
+  return true
 end
 
 local function write(k, from, to, n)
@@ -64,14 +71,15 @@ local function write(k, from, to, n)
 
   -- A key is of one epoch as a whole: what a lost timeline put into it would take
   -- places from what is true. It starts anew, and the rebuild fills it.
-  local stored = redis.call('HMGET', data, '', unpack(ARGV, from, from + n - 1))
+  local stored, stamps = call('HMGET', data, '', unpack(ARGV, from, from + n - 1)), {}
   if stored[1] ~= ARGV[2] then
     if stored[1] and tonumber(stored[1]) > epoch then return string.rep('s', n) end
-    redis.call('DEL', list, data, order)
+    call('DEL', list, data, order)
     stored = {}
+    stamps = {'', ARGV[2]}
   end
 
-  local letters, stamps, places, fresh = {}, {'', ARGV[2]}, {}, {}
+  local letters, places, fresh = {}, {}, {}
   local lead = true -- all that is written is new and present
   for i = 1, n do
     local member, version = ARGV[from + i - 1], ARGV[from + n + i - 1]
@@ -84,20 +92,21 @@ local function write(k, from, to, n)
       stamps[#stamps + 1] = version .. value
       places[#places + 1] = score
       places[#places + 1] = member
-      fresh[#fresh + 1] = string.sub(value, 2)
-      if old or string.sub(value, 1, 1) == '-' then lead = false end
+      fresh[#fresh + 1] = sub(value, 2)
+      if old or sub(value, 1, 1) == '-' then lead = false end
     else
       letters[i] = 's'
     end
   end
   if #fresh == 0 then return table.concat(letters) end
 
-  redis.call('ZADD', order, unpack(places))
-  local size = redis.call('ZCARD', order)
-  lead = lead and redis.call('ZRANK', order, places[2]) == size - #fresh
-  if lead then push(list, data, order, keep, fresh) end
-  redis.call('HSET', data, unpack(stamps))
-  drop(data, order, size - remember)
-  if not lead then refill(list, data, order, keep) end
+  call('ZADD', order, unpack(places))
+  local size = call('ZCARD', order)
+  local excess = size - remember
+  local right = lead and call('ZREVRANK', order, places[2]) == #fresh - 1
+    and push(list, data, order, keep, fresh, excess)
+  call('HSET', data, unpack(stamps))
+  drop(data, order, excess)
+  if not right then refill(list, data, order, keep) end
   return table.concat(letters)
 end

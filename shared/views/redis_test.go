@@ -36,7 +36,7 @@ func TestMain(m *testing.M) {
 			panic(err)
 		}
 		defer server.stop()
-		defer stopCluster()
+		defer stopShared()
 		return m.Run()
 	}()
 	os.Exit(code)

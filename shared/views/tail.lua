@@ -3,8 +3,8 @@
 -- keep its neighbours from being written.
 local letters, errors = {}, {}
 local expired = now >= tonumber(ARGV[1])
-local width = tonumber(ARGV[5])
 local at = 6
+if before then before() end
 for k = 1, #KEYS, width do
   local n, count = tonumber(ARGV[at]), tonumber(ARGV[at + 1])
   local from, to = at + 2, at + 1 + count
@@ -21,4 +21,5 @@ for k = 1, #KEYS, width do
   end
   at = to + 1
 end
+if after then after() end
 return {table.concat(letters), unpack(errors, 1, math.min(#errors, 10))}

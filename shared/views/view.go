@@ -1,6 +1,7 @@
 package views
 
 import (
+	"context"
 	"fmt"
 	"math"
 )
@@ -18,9 +19,13 @@ const (
 type View interface {
 	// ref says what the view is of.
 	ref() ref
-	// check says what makes the view unfit to be applied.
-	check() error
+	// measure says how large the view is, or what makes it unfit to be applied.
+	measure() (size, error)
 }
+
+// size is how many arguments a view takes in a script call, and about how many
+// bytes they have.
+type size struct{ args, bytes int }
 
 // ref tells views apart: two views with the same key and member are of the same
 // thing, and the one with the later version is what it shows.
@@ -38,23 +43,23 @@ type kind struct {
 	script     *script
 	// append appends what the script's write function reads of one key. All of
 	// part is of that key, one view for each member. It may reorder part.
-	append func(args []any, part []entry) []any
+	append func(args *args, part []entry)
 	// compare queues reads of one key and returns what is to be done with the
 	// replies.
-	compare func(pipe pipe, key string, part []entry) func() ([]Difference, error)
+	compare func(ctx context.Context, pipe pipe, part []entry) func() []Difference
 }
 
 // kinds is every kind of view, for the tests that go through all of them.
 func kinds() []*kind { return []*kind{hashKind, memberKind, recentKind} }
 
-func checkCommon(key string, version int64, bytes int) error {
+func checkCommon(key string, version int64, size size) error {
 	switch {
 	case !wellFormed(key):
 		return fmt.Errorf("key %q was not built by Key", key)
 	case version < 1 || version > MaxVersion:
 		return fmt.Errorf("version %d is not between 1 and %d", version, int64(MaxVersion))
-	case bytes > MaxBytes:
-		return fmt.Errorf("%d bytes, more than %d", bytes, MaxBytes)
+	case size.bytes > MaxBytes:
+		return fmt.Errorf("%d bytes, more than %d", size.bytes, MaxBytes)
 	}
 	return nil
 }

@@ -1,0 +1,195 @@
+package views
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"slices"
+	"strconv"
+	"strings"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// An epoch is kept on each Redis master: which database it was last rebuilt from
+// (the database's epoch) and which server it was then (its replication id, which
+// changes when the server restarts or another is promoted). A master whose epoch is
+// missing or another may have lost its tail or all of its data (faults 21, 22), or
+// show what a lost timeline of the database said. It is rebuilt while live writes go
+// on, always in this order:
+//
+//  1. CheckEpoch returns the masters that do not match;
+//  2. every entity that has views on them (Master.Holds) is rendered and applied,
+//     with Claim.Rewrite;
+//  3. Prune removes what is left of lesser epochs;
+//  4. SetEpoch notes that it is done.
+//
+// A crash before the last step leaves the mismatch, and the rebuild is done again.
+// A master that is replaced in the middle has another replication id than the one
+// that SetEpoch notes, so the next check finds it.
+
+// epochPrefix begins the keys that hold epochs; no tenant's key does, since in
+// those a colon follows the tenant and "!" is escaped.
+const epochPrefix = keyPrefix + "!epoch-"
+
+// unknownReplication stands for the replication id of a server that has none
+// (miniredis). Such a server keeps nothing over a restart, so that its epoch is
+// missing afterwards.
+const unknownReplication = "none"
+
+// Master is a Redis master as CheckEpoch found it.
+type Master struct {
+	Address     string
+	Replication string // its replication id
+	key         string // where its epoch is
+	ranges      []slotRange
+}
+
+type slotRange struct{ first, last int }
+
+// Holds says whether a key is on the master.
+func (m Master) Holds(key string) bool { return m.owns(slotOf(key)) }
+
+func (m Master) owns(slot int) bool {
+	return slices.ContainsFunc(m.ranges, func(r slotRange) bool { return r.first <= slot && slot <= r.last })
+}
+
+// EpochBehindError says that Redis was written from a later epoch than the
+// database says it is in. Everything that is applied would be refused as stale. The
+// database was restored and its epoch not renewed, or it is not the one that this
+// Redis belongs to. Its epoch has to become greater than Redis'.
+type EpochBehindError struct {
+	Address         string
+	Redis, Database int64
+}
+
+func (e *EpochBehindError) Error() string {
+	return fmt.Sprintf("views: Redis at %s was written from database epoch %d, later than this database's, %d: renew it",
+		e.Address, e.Redis, e.Database)
+}
+
+// CheckEpoch returns the masters that have to be rebuilt. An [EpochBehindError]
+// says that the database has to take a new epoch first.
+func CheckEpoch(ctx context.Context, client redis.UniversalClient, databaseEpoch int64) ([]Master, error) {
+	var mu sync.Mutex
+	var mismatched []Master
+	err := eachMaster(ctx, client, func(ctx context.Context, server *redis.Client) error {
+		master, ok, err := inspect(ctx, server)
+		if err != nil || !ok {
+			return err
+		}
+		stored, err := server.Get(ctx, master.key).Result()
+		if err != nil && !errors.Is(err, redis.Nil) {
+			return err
+		}
+		if was, _, _ := strings.Cut(stored, " "); was != "" {
+			if epoch, err := strconv.ParseInt(was, 10, 64); err == nil && epoch > databaseEpoch {
+				return &EpochBehindError{Address: master.Address, Redis: epoch, Database: databaseEpoch}
+			}
+		}
+		if stored != master.stamp(databaseEpoch) {
+			mu.Lock()
+			defer mu.Unlock()
+			mismatched = append(mismatched, master)
+		}
+		return nil
+	})
+	if err != nil {
+		return nil, wrap(err, "views: checking the epoch")
+	}
+	slices.SortFunc(mismatched, func(a, b Master) int { return strings.Compare(a.Address, b.Address) })
+	return mismatched, nil
+}
+
+// SetEpoch notes that masters, as CheckEpoch returned them, show all that the
+// database of that epoch says.
+func SetEpoch(ctx context.Context, client redis.UniversalClient, databaseEpoch int64, masters ...Master) error {
+	var errs []error
+	for _, master := range masters {
+		if err := client.Set(ctx, master.key, master.stamp(databaseEpoch), 0).Err(); err != nil {
+			errs = append(errs, fmt.Errorf("views: setting the epoch of %s: %w", master.Address, err))
+		}
+	}
+	return errors.Join(errs...)
+}
+
+func (m Master) stamp(databaseEpoch int64) string {
+	return strconv.FormatInt(databaseEpoch, 10) + " " + m.Replication
+}
+
+// inspect describes a server; ok is false for one that holds no slots.
+func inspect(ctx context.Context, server *redis.Client) (master Master, ok bool, err error) {
+	info, err := serverInfo(ctx, server, "replication", "cluster")
+	if err != nil {
+		return Master{}, false, err
+	}
+	if role, known := info["role"]; known && role != "master" {
+		return Master{}, false, fmt.Errorf("%s is no master any more", server.Options().Addr)
+	}
+	master = Master{
+		Address:     server.Options().Addr,
+		Replication: info["master_replid"],
+		ranges:      []slotRange{{0, slots - 1}},
+	}
+	if master.Replication == "" {
+		master.Replication = unknownReplication
+	}
+	if info["cluster_enabled"] == "1" {
+		nodes, err := server.ClusterNodes(ctx).Result()
+		if err != nil {
+			return Master{}, false, err
+		}
+		if master.ranges, err = ownRanges(nodes); err != nil {
+			return Master{}, false, err
+		}
+	}
+	master.key, ok = master.epochKey()
+	return master, ok, nil
+}
+
+// epochKey is the first of a fixed series of keys that the master holds. When slots
+// move, the key may be another one; it is missing there, and the master is rebuilt
+// once without need.
+func (m Master) epochKey() (string, bool) {
+	if len(m.ranges) == 0 {
+		return "", false
+	}
+	for i := range 100 * slots {
+		key := epochPrefix + strconv.Itoa(i) + keySuffix
+		if m.owns(slotOf(key)) {
+			return key, true
+		}
+	}
+	return "", false
+}
+
+// ownRanges reads the slots of the node itself from the answer to CLUSTER NODES:
+// id, address, flags, master, ping, pong, epoch, link, then its slots; those in
+// brackets are moving and still counted among the plain ones.
+func ownRanges(nodes string) ([]slotRange, error) {
+	for line := range strings.Lines(nodes) {
+		fields := strings.Fields(line)
+		if len(fields) < 8 || !slices.Contains(strings.Split(fields[2], ","), "myself") {
+			continue
+		}
+		var ranges []slotRange
+		for _, text := range fields[8:] {
+			if strings.HasPrefix(text, "[") {
+				continue
+			}
+			first, last, isRange := strings.Cut(text, "-")
+			if !isRange {
+				last = first
+			}
+			a, errA := strconv.Atoi(first)
+			b, errB := strconv.Atoi(last)
+			if err := errors.Join(errA, errB); err != nil {
+				return nil, fmt.Errorf("CLUSTER NODES: slots %q: %w", text, err)
+			}
+			ranges = append(ranges, slotRange{a, b})
+		}
+		return ranges, nil
+	}
+	return nil, errors.New("CLUSTER NODES does not name the node itself")
+}

@@ -1,0 +1,200 @@
+package views
+
+import (
+	"context"
+	"errors"
+	"strings"
+	"testing"
+
+	"github.com/alicebob/miniredis/v2"
+	"github.com/redis/go-redis/v9"
+)
+
+// isolated runs a test against servers of its own, which it may flush.
+func isolated(t *testing.T, test func(t *testing.T, client redis.UniversalClient, masters int)) {
+	t.Helper()
+	t.Parallel()
+	t.Run("redis", func(t *testing.T) {
+		t.Parallel()
+		test(t, openTest(t, "redis://"+ownRedis(t).address), 1)
+	})
+	t.Run("miniredis", func(t *testing.T) {
+		t.Parallel()
+		test(t, openTest(t, "redis://"+miniredis.RunT(t).Addr()), 1)
+	})
+	t.Run("cluster", func(t *testing.T) {
+		t.Parallel()
+		test(t, openTest(t, ownCluster(t)), 3)
+	})
+}
+
+func flushAll(t *testing.T, client redis.UniversalClient) {
+	t.Helper()
+	err := eachMaster(t.Context(), client, func(ctx context.Context, master *redis.Client) error {
+		return master.FlushAll(ctx).Err()
+	})
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+func mismatched(t *testing.T, client redis.UniversalClient, epoch int64, want int) []Master {
+	t.Helper()
+	masters, err := CheckEpoch(t.Context(), client, epoch)
+	if err != nil || len(masters) != want {
+		t.Fatalf("%d masters mismatch, want %d: %v %v", len(masters), want, masters, err)
+	}
+	return masters
+}
+
+func setEpoch(t *testing.T, client redis.UniversalClient, epoch int64, masters []Master) {
+	t.Helper()
+	if err := SetEpoch(t.Context(), client, epoch, masters...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// Fault 21: a flushed Redis is found and rebuilt.
+func TestFlushed(t *testing.T) {
+	isolated(t, func(t *testing.T, client redis.UniversalClient, count int) {
+		views := manyOfEach(newTenant())
+		apply(t, client, soon(), views...)
+		setEpoch(t, client, 1, mismatched(t, client, 1, count))
+		mismatched(t, client, 1, 0)
+
+		flushAll(t, client)
+		masters := mismatched(t, client, 1, count)
+		rebuild := soon()
+		rebuild.Rewrite = true
+		for _, master := range masters {
+			var here []View
+			for _, view := range views {
+				if master.Holds(view.ref().key) {
+					here = append(here, view)
+				}
+			}
+			if count > 1 && (len(here) == 0 || len(here) == len(views)) {
+				t.Fatalf("%s holds %d of %d", master.Address, len(here), len(views))
+			}
+			apply(t, client, rebuild, here...)
+		}
+		if found, err := Diff(t.Context(), client, views); err != nil || len(found) > 0 {
+			t.Fatal(found, err)
+		}
+		setEpoch(t, client, 1, masters)
+		mismatched(t, client, 1, 0)
+	})
+}
+
+// Fault 22: PostgreSQL failed over, lost the last versions, and uses them again.
+func TestDatabaseFailedOver(t *testing.T) {
+	isolated(t, func(t *testing.T, client redis.UniversalClient, count int) {
+		tenant := newTenant()
+		claim := func(epoch int64) Claim { return Claim{Deadline: soon().Deadline, Epoch: epoch, Rewrite: true} }
+		kept := oneOfEach(tenant)
+		lost := []View{
+			Hash{Key: Key(tenant, "lost"), Version: 1, Fields: map[string]string{"a": "1"}},
+			Member{Key: Key(tenant, "m"), Member: "lost", Version: 1, Present: true},
+			Member{Key: Key(tenant, "m"), Member: "lost and removed", Version: 1},
+			Recent{Key: Key(tenant, "r"), Member: "lost", Version: 1, Score: 9, Value: "lost", Keep: 3, Present: true},
+			Recent{Key: Key(tenant, "lost-list"), Member: "lost", Version: 1, Score: 9, Value: "lost", Keep: 3, Present: true},
+		}
+		for _, view := range kept {
+			lost = append(lost, at(view, tenant, 50))
+		}
+		apply(t, client, claim(1), lost...)
+		setEpoch(t, client, 1, mismatched(t, client, 1, count))
+
+		masters := mismatched(t, client, 2, count)
+		apply(t, client, claim(2), kept...)
+		removed, err := Prune(t.Context(), client, 2)
+		if err != nil || removed != 4 {
+			t.Fatal(removed, err)
+		}
+		setEpoch(t, client, 2, masters)
+		mismatched(t, client, 2, 0)
+		if found, err := Diff(t.Context(), client, kept); err != nil || len(found) > 0 {
+			t.Fatal(found, err)
+		}
+		if found, err := Strays(t.Context(), client, "", kept); err != nil || len(found) > 0 {
+			t.Fatal(found, err)
+		}
+		left := client.HGetAll(t.Context(), Key(tenant, "m")+":v").Val()
+		if len(left) != 1 {
+			t.Fatal(left)
+		}
+		if removed, err := Prune(t.Context(), client, 2); err != nil || removed != 0 {
+			t.Fatal(removed, err)
+		}
+
+		// A process that does not know yet of the new epoch.
+		_, err = CheckEpoch(t.Context(), client, 1)
+		if behind := (*EpochBehindError)(nil); !errors.As(err, &behind) || behind.Redis != 2 || behind.Database != 1 {
+			t.Fatal(err)
+		}
+	})
+}
+
+// Fault 21: a server that comes back empty, or from a file that lacks its tail.
+func TestRestarted(t *testing.T) {
+	t.Parallel()
+	first := ownRedis(t)
+	client := openTest(t, "redis://"+first.address)
+	setEpoch(t, client, 1, mismatched(t, client, 1, 1))
+	stored := client.Get(t.Context(), epochPrefix+"0}").Val()
+
+	second := openTest(t, "redis://"+ownRedis(t).address)
+	if err := second.Set(t.Context(), epochPrefix+"0}", stored, 0).Err(); err != nil {
+		t.Fatal(err)
+	}
+	mismatched(t, second, 1, 1)
+}
+
+// Fault 22: Redis failed over to a replica that lacks its tail, and the old master
+// is not asked any more.
+func TestRedisFailedOver(t *testing.T) {
+	t.Parallel()
+	first, second := ownRedis(t), ownRedis(t)
+	master, replica := openTest(t, "redis://"+first.address), openTest(t, "redis://"+second.address)
+	host, port, _ := strings.Cut(first.address, ":")
+	if err := replica.SlaveOf(t.Context(), host, port).Err(); err != nil {
+		t.Fatal(err)
+	}
+	tenant := newTenant()
+	before, after := oneOfEach(tenant), oneOfEach(tenant)
+	for i := range after {
+		after[i] = at(after[i], tenant, 2)
+	}
+	apply(t, master, soon(), before...)
+	setEpoch(t, master, 1, mismatched(t, master, 1, 1))
+	if _, err := CheckEpoch(t.Context(), replica, 1); err == nil {
+		t.Fatal("a replica was taken for a master")
+	}
+	if n, err := master.(*redis.Client).Wait(t.Context(), 1, Lifetime).Result(); err != nil || n != 1 {
+		t.Fatal(n, err)
+	}
+	if err := replica.SlaveOf(t.Context(), "NO", "ONE").Err(); err != nil {
+		t.Fatal(err)
+	}
+	apply(t, master, soon(), after...) // lost
+
+	masters := mismatched(t, replica, 1, 1)
+	if found, err := Diff(t.Context(), replica, after); err != nil || len(found) == 0 {
+		t.Fatal("nothing was lost: the test tests nothing", err)
+	}
+	apply(t, replica, soon(), after...)
+	setEpoch(t, replica, 1, masters)
+	mismatched(t, replica, 1, 0)
+	if found, err := Diff(t.Context(), replica, after); err != nil || len(found) != 0 {
+		t.Fatal(found, err)
+	}
+}
+
+func manyOfEach(tenant string) []View {
+	var views []View
+	for range 20 {
+		// Keys of many tenants, so that they lie on all masters.
+		views = append(views, oneOfEach(newTenant())...)
+	}
+	return append(views, oneOfEach(tenant)...)
+}

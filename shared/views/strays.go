@@ -1,0 +1,79 @@
+package views
+
+import (
+	"context"
+	"fmt"
+	"strings"
+	"sync"
+
+	"github.com/redis/go-redis/v9"
+)
+
+// Strays returns what Redis shows of a tenant that none of the views is of: keys
+// and members that no entity accounts for. With [Diff] it says whether Redis equals
+// what it should show, no more and no less. An empty tenant means all.
+func Strays(ctx context.Context, client redis.UniversalClient, tenant string, views []View) ([]Difference, error) {
+	plan, err := newPlan(views)
+	if err != nil {
+		return nil, err
+	}
+	known := map[string]map[string]bool{}
+	for _, e := range plan.entries {
+		if known[e.key] == nil {
+			known[e.key] = map[string]bool{}
+		}
+		known[e.key][e.member] = true
+	}
+	pattern := keyPrefix + "*" + keySuffix
+	if tenant != "" {
+		pattern = keyPrefix + string(appendEscaped(nil, tenant)) + ":*" + keySuffix
+	}
+	var mu sync.Mutex
+	var found []Difference
+	err = eachMaster(ctx, client, func(ctx context.Context, master *redis.Client) error {
+		return scan(ctx, master, pattern, func(key string) error {
+			if strings.HasPrefix(key, epochPrefix) {
+				return nil
+			}
+			strays, err := straysAt(ctx, master, key, known[key])
+			mu.Lock()
+			defer mu.Unlock()
+			found = append(found, strays...)
+			return err
+		})
+	})
+	return found, wrap(err, "views: looking for strays")
+}
+
+// straysAt returns what is shown at a key beyond the known members.
+func straysAt(ctx context.Context, master *redis.Client, key string, known map[string]bool) ([]Difference, error) {
+	if known == nil {
+		return []Difference{{Key: key, Want: "nothing", Got: "a key"}}, nil
+	}
+	if known[""] {
+		return nil, nil // a view of the whole key, which Diff compares
+	}
+	switch shown, err := master.Type(ctx, key).Result(); {
+	case err != nil || shown != "zset":
+		return nil, err
+	}
+	var found []Difference
+	members := master.ZScan(ctx, key, 0, "", diffKeys).Iterator()
+	for i := 0; members.Next(ctx); i++ {
+		if member := members.Val(); i%2 == 0 && !known[member] {
+			found = append(found, Difference{Key: key, Member: member, Want: "nothing", Got: "a member"})
+		}
+	}
+	return found, members.Err()
+}
+
+// scan calls do for each key of one server that matches, some perhaps twice.
+func scan(ctx context.Context, master *redis.Client, pattern string, do func(key string) error) error {
+	keys := master.Scan(ctx, 0, pattern, diffKeys).Iterator()
+	for keys.Next(ctx) {
+		if err := do(keys.Val()); err != nil {
+			return fmt.Errorf("%s: %w", keys.Val(), err)
+		}
+	}
+	return keys.Err()
+}
