@@ -90,7 +90,7 @@ Start with "millrace up", leave it running, and open a second terminal.`,
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
 	root.PersistentFlags().StringVar(&a.data, "data", "", "folder of the platform's data (default: "+platform.DataFolder+" at the root of the checkout)")
-	root.AddCommand(a.upCommand())
+	root.AddCommand(a.upCommand(), a.sendCommand())
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &usageError{command: c.CommandPath(), err: err}

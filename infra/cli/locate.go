@@ -1,0 +1,56 @@
+package cli
+
+import (
+	"errors"
+	"fmt"
+
+	"github.com/caarlos0/env/v11"
+
+	"github.com/millrace/millrace/infra/platform"
+)
+
+// locate finds the servers that a command talks to: those that the environment
+// names, else those of the platform that runs on the data folder. needs lists
+// the variables that the command cannot do without.
+func (a *app) locate(needs ...string) (platform.Addresses, error) {
+	var from struct {
+		KafkaBrokers []string `env:"KAFKA_BROKERS"`
+		DatabaseURL  string   `env:"DATABASE_URL"`
+		RedisURL     string   `env:"REDIS_URL"`
+	}
+	if err := env.Parse(&from); err != nil {
+		return platform.Addresses{}, err
+	}
+	at, missing := a.local()
+	if len(from.KafkaBrokers) > 0 {
+		at.KafkaBrokers = from.KafkaBrokers
+	}
+	if from.DatabaseURL != "" {
+		at.DatabaseURL = from.DatabaseURL
+	}
+	if from.RedisURL != "" {
+		at.RedisURL = from.RedisURL
+	}
+	have := map[string]bool{
+		"KAFKA_BROKERS": len(at.KafkaBrokers) > 0, "DATABASE_URL": at.DatabaseURL != "", "REDIS_URL": at.RedisURL != "",
+	}
+	for _, name := range needs {
+		if !have[name] {
+			return at, fmt.Errorf("%w, and %s is not set: start it with `millrace up`, or set %s to use servers elsewhere", missing, name, name)
+		}
+	}
+	return at, nil
+}
+
+// local is the platform on the data folder, or the reason why there is none.
+func (a *app) local() (platform.Addresses, error) {
+	folders, err := a.folders()
+	if err != nil {
+		return platform.Addresses{}, err
+	}
+	at, err := platform.ReadAddresses(folders.Data)
+	if errors.Is(err, platform.ErrNotRunning) {
+		return at, fmt.Errorf("no platform runs on %s", folders.Data)
+	}
+	return at, err
+}
