@@ -57,7 +57,8 @@ type Config struct {
 	InFlight int `env:"MAX_IN_FLIGHT" envDefault:"4"`
 	// WindowEvents and WindowBytes bound what was read and is not yet marked;
 	// at the bound fetching pauses. What was already on its way is taken in:
-	// at most two fetches of FetchBytes for each partition.
+	// at most two fetches of FetchBytes (compressed, if the producer compresses)
+	// for each partition.
 	WindowEvents int `env:"WINDOW_EVENTS" envDefault:"10000"`
 	WindowBytes  int `env:"WINDOW_BYTES" envDefault:"67108864"`
 	// FetchBytes bounds what one fetch brings of one partition; a larger

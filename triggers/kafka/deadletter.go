@@ -118,11 +118,7 @@ func (d *deadLetters) next() []*record {
 func (d *deadLetters) send(records []*record) error {
 	f := d.t.window.begin(records, func() {})
 	accepted, rest, err := d.produce(f.records)
-	for _, r := range accepted {
-		d.t.metrics.deadLetters.WithLabelValues(r.fault.reason).Inc()
-		d.t.log.Warn("record became a dead letter", "topic", r.claim.topic, "partition", r.claim.partition,
-			"offset", r.offset, "reason", r.fault.reason, "code", r.fault.code, "cause", r.fault.data)
-	}
+	d.report(accepted)
 	// The dead-letter topic has them, on all replicas in sync. A crash here:
 	// they are read again, and it has them twice.
 	d.t.window.land(f, accepted)
@@ -130,6 +126,18 @@ func (d *deadLetters) send(records []*record) error {
 	d.queue = append(d.queue, rest...)
 	d.mu.Unlock()
 	return err
+}
+
+// report counts all, and logs the first: where poison comes it comes in floods.
+func (d *deadLetters) report(accepted []*record) {
+	for _, r := range accepted {
+		d.t.metrics.deadLetters.WithLabelValues(r.fault.reason).Inc()
+	}
+	if len(accepted) > 0 {
+		r := accepted[0]
+		d.t.log.Warn("records became dead letters", "records", len(accepted), "topic", r.claim.topic, "partition", r.claim.partition,
+			"first", r.offset, "reason", r.fault.reason, "code", r.fault.code, "cause", r.fault.data)
+	}
 }
 
 func (d *deadLetters) produce(records []*record) (accepted, rest []*record, err error) {

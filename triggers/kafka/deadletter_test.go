@@ -6,8 +6,10 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
 // A batch that is too large is halved until it fits.
@@ -119,8 +121,7 @@ func TestPoisonBecomesDeadLetters(t *testing.T) {
 func TestDeadLetterTopicDown(t *testing.T) {
 	t.Parallel()
 	cluster := newCluster(t, 1)
-	refuse := make(gate)
-	failDeadLetters(cluster, refuse)
+	down := cluster.Fault(kfake.Fault{Keys: []kmsg.Key{kmsg.Produce}, Topic: topic + "-dead-letter", Err: kerr.NotEnoughReplicas, Count: -1})
 	sink := newSinkServer(t, func(_ *http.Request, batch []testEvent) int {
 		if has(batch, "bad") {
 			return http.StatusBadRequest
@@ -135,7 +136,7 @@ func TestDeadLetterTopicDown(t *testing.T) {
 	if got := total(committed(t, cluster, 1)); got > 3 {
 		t.Errorf("committed up to %d, past the poison at 3", got)
 	}
-	close(refuse)
+	down.Remove()
 	sink.want(cluster, 1, 40, 45)
 	consume(t, cluster, topic+"-dead-letter", 2)
 }

@@ -16,9 +16,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/IBM/sarama"
 	"github.com/prometheus/client_golang/prometheus/testutil"
-	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
@@ -152,16 +150,31 @@ func ceHeaders(attributes ...string) []kgo.RecordHeader {
 	return h
 }
 
-func produce(t *testing.T, cluster *kfake.Cluster, records ...*kgo.Record) {
-	t.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.ProducerBatchMaxBytes(8<<20))
+var producers sync.Map // *kfake.Cluster to *kgo.Client
+
+func producer(t *testing.T, cluster *kfake.Cluster) *kgo.Client {
+	if client, ok := producers.Load(cluster); ok {
+		return client.(*kgo.Client)
+	}
+	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...),
+		kgo.ProducerBatchMaxBytes(8<<20), kgo.ProducerBatchCompression(kgo.NoCompression()))
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer client.Close()
+	t.Cleanup(func() {
+		producers.Delete(cluster)
+		client.Close()
+	})
+	producers.Store(cluster, client)
+	return client
+}
+
+// produce writes the records and waits until Kafka has them.
+func produce(t *testing.T, cluster *kfake.Cluster, records ...*kgo.Record) {
+	t.Helper()
 	ctx, cancel := context.WithTimeout(context.Background(), patience)
 	defer cancel()
-	if err := client.ProduceSync(ctx, records...).FirstErr(); err != nil {
+	if err := producer(t, cluster).ProduceSync(ctx, records...).FirstErr(); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -187,34 +200,36 @@ func produceAborted(t *testing.T, cluster *kfake.Cluster, records ...*kgo.Record
 	}
 }
 
-// failDeadLetters lets Kafka refuse what is written to the dead-letter topic
-// until the gate opens.
-func failDeadLetters(cluster *kfake.Cluster, open gate) {
-	cluster.ControlKey(int16(kmsg.Produce), func(req kmsg.Request) (kmsg.Response, error, bool) {
-		cluster.KeepControl()
-		produce := req.(*kmsg.ProduceRequest)
-		select {
-		case <-open:
-			return nil, nil, false
-		default:
+// revoking tells that a claim is being given up.
+func (r *running) revoking() bool {
+	r.window.mu.Lock()
+	defer r.window.mu.Unlock()
+	for c := range r.window.claims {
+		if c.revoked {
+			return true
 		}
-		if len(produce.Topics) == 0 || produce.Topics[0].Topic != topic+"-dead-letter" {
-			return nil, nil, false
-		}
-		resp := produce.ResponseKind().(*kmsg.ProduceResponse)
-		for _, t := range produce.Topics {
-			rt := kmsg.NewProduceResponseTopic()
-			rt.Topic = t.Topic
-			for _, p := range t.Partitions {
-				rp := kmsg.NewProduceResponseTopicPartition()
-				rp.Partition, rp.ErrorCode = p.Partition, kerr.NotEnoughReplicas.Code
-				rt.Partitions = append(rt.Partitions, rp)
-			}
-			resp.Topics = append(resp.Topics, rt)
-		}
-		return resp, nil, true
-	})
+	}
+	return false
 }
+
+func (r *running) allPaused() bool {
+	r.window.mu.Lock()
+	defer r.window.mu.Unlock()
+	for c := range r.window.claims {
+		if !c.paused {
+			return false
+		}
+	}
+	return len(r.window.claims) > 0
+}
+
+func (r *running) heldBytes() int {
+	r.window.mu.Lock()
+	defer r.window.mu.Unlock()
+	return r.window.bytes
+}
+
+func (r *running) delivered() int { return int(testutil.ToFloat64(r.metrics.delivered)) }
 
 // held is what the trigger's window has.
 func (r *running) held() int {
@@ -250,23 +265,31 @@ func consume(t *testing.T, cluster *kfake.Cluster, topic string, n int) []*kgo.R
 // committed are the group's offsets; a partition without one counts as 0.
 func committed(t *testing.T, cluster *kfake.Cluster, partitions int32) []int64 {
 	t.Helper()
-	admin, err := sarama.NewClusterAdmin(cluster.ListenAddrs(), sarama.NewConfig())
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer admin.Close()
-	want := map[string][]int32{topic: nil}
+	req := kmsg.NewPtrOffsetFetchRequest()
+	req.Group = "millrace-trade"
+	rt := kmsg.NewOffsetFetchRequestTopic()
+	rt.Topic = topic
 	for p := range partitions {
-		want[topic] = append(want[topic], p)
+		rt.Partitions = append(rt.Partitions, p)
 	}
-	resp, err := admin.ListConsumerGroupOffsets("millrace-trade", want)
+	req.Topics = append(req.Topics, rt)
+	ctx, cancel := context.WithTimeout(context.Background(), patience)
+	defer cancel()
+	resp, err := req.RequestWith(ctx, producer(t, cluster))
 	if err != nil {
 		t.Fatal(err)
 	}
 	offsets := make([]int64, partitions)
-	for p := range partitions {
-		if b := resp.GetBlock(topic, p); b != nil && b.Offset > 0 {
-			offsets[p] = b.Offset
+	for _, rt := range resp.Topics {
+		for _, p := range rt.Partitions {
+			offsets[p.Partition] = max(p.Offset, 0)
+		}
+	}
+	for _, g := range resp.Groups { // as newer versions answer
+		for _, rt := range g.Topics {
+			for _, p := range rt.Partitions {
+				offsets[p.Partition] = max(p.Offset, 0)
+			}
 		}
 	}
 	return offsets
@@ -305,6 +328,7 @@ type testSink struct {
 
 	mu      sync.Mutex
 	flying  map[string]int
+	open    int // requests under way
 	batches [][]testEvent // taken, in the order of their answers
 	taken   map[string]int
 	order   map[string][]int64 // by partition and entity: offsets as first taken
@@ -353,6 +377,7 @@ func (s *testSink) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 func (s *testSink) takeOff(batch []testEvent) {
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.open++
 	mine := map[string]bool{}
 	for _, e := range batch {
 		mine[lane0(e)] = true
@@ -370,6 +395,7 @@ func (s *testSink) land(batch []testEvent, status int) {
 	}
 	s.mu.Lock()
 	defer s.mu.Unlock()
+	s.open--
 	for _, e := range batch {
 		delete(s.flying, lane0(e))
 	}
@@ -403,6 +429,34 @@ func (s *testSink) inFlight(subject string) bool {
 		}
 	}
 	return false
+}
+
+func (s *testSink) requests() int {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	return s.open
+}
+
+// othersTaken counts what was taken of partitions other than p.
+func (s *testSink) othersTaken(p int32) (n int) {
+	s.mu.Lock()
+	defer s.mu.Unlock()
+	for key, offsets := range s.order {
+		if !strings.HasPrefix(key, fmt.Sprint(p, " ")) {
+			n += len(offsets)
+		}
+	}
+	return n
+}
+
+// othersEnd is how many records partitions other than p have.
+func (s *testSink) othersEnd(cluster *kfake.Cluster, p int32) (n int) {
+	for _, info := range cluster.PartitionInfos(topic) {
+		if info.Partition != p {
+			n += int(info.HighWatermark)
+		}
+	}
+	return n
 }
 
 // wantAll waits until n events are taken and their offsets committed.

@@ -65,13 +65,12 @@ func (t *Trigger) Run(ctx context.Context) error {
 	workers.Go(func() { t.deadLetters.run(work) })
 
 	t.consume(ctx)
-	err := t.group.Close()
+	if err := t.group.Close(); err != nil { // the group will find out by itself
+		t.log.Warn("leaving the group failed", "cause", err)
+	}
 	t.window.close()
 	stop()
 	workers.Wait()
-	if err != nil {
-		return fmt.Errorf("leaving the group: %w", err)
-	}
 	return nil
 }
 
@@ -105,10 +104,8 @@ func (t *Trigger) consume(ctx context.Context) {
 		if ctx.Err() != nil || errors.Is(err, sarama.ErrClosedConsumerGroup) {
 			return
 		}
-		if err != nil {
-			t.log.Warn("consumer group session ended, joining again", "attempt", attempt, "cause", err)
-			t.pause(ctx, attempt)
-		}
+		t.log.Warn("consumer group session ended, joining again", "attempt", attempt, "cause", err)
+		t.pause(ctx, attempt)
 	}
 }
 
