@@ -1,0 +1,138 @@
+package runtime
+
+import (
+	"context"
+	"testing"
+
+	"github.com/millrace/millrace/shared/fault"
+)
+
+func want(tenant string, n int) demand {
+	return demand{total: n, byTenant: map[string]int{tenant: n}}
+}
+
+// start acquires in the background and returns once the request waits.
+func start(t *testing.T, a *admission, d demand) (done chan error) {
+	t.Helper()
+	done = make(chan error, 1)
+	before := waiting(a)
+	go func() { done <- a.acquire(t.Context(), d) }()
+	for waiting(a) == before {
+		select {
+		case err := <-done:
+			t.Fatalf("did not wait: %v", err)
+		default:
+		}
+	}
+	return done
+}
+
+func waiting(a *admission) int {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	return a.waiters.Len()
+}
+
+func TestAdmissionWaitsForRoom(t *testing.T) {
+	t.Parallel()
+	a := newAdmission(10, 100)
+	if err := a.acquire(t.Context(), want("a", 8)); err != nil {
+		t.Fatal(err)
+	}
+	first := start(t, a, want("b", 5))
+	second := start(t, a, want("c", 1)) // would fit, but came later
+	a.release(map[string]int{"a": 8})
+	if err := <-first; err != nil {
+		t.Error(err)
+	}
+	if err := <-second; err != nil {
+		t.Error(err)
+	}
+	if got := a.inUse(); got != 6 {
+		t.Errorf("%d events have room, want 6", got)
+	}
+}
+
+// One tenant's flood fills its share, and others pass it.
+func TestAdmissionIsFair(t *testing.T) {
+	t.Parallel()
+	a := newAdmission(10, 50)
+	if err := a.acquire(t.Context(), want("flood", 5)); err != nil {
+		t.Fatal(err)
+	}
+	flood := start(t, a, want("flood", 1))
+	small := make(chan error, 1)
+	go func() { small <- a.acquire(t.Context(), want("small", 2)) }()
+	if err := <-small; err != nil { // the flood still waits
+		t.Fatal(err)
+	}
+	if waiting(a) != 1 {
+		t.Error("the flood does not wait any more")
+	}
+	a.release(map[string]int{"flood": 5})
+	if err := <-flood; err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAdmissionEndsAtTheDeadline(t *testing.T) {
+	t.Parallel()
+	a := newAdmission(10, 100)
+	if err := a.acquire(t.Context(), want("a", 10)); err != nil {
+		t.Fatal(err)
+	}
+	ctx, cancel := context.WithCancel(t.Context())
+	cancel()
+	err := a.acquire(ctx, want("b", 1))
+	if fault.KindOf(err) != fault.Overloaded {
+		t.Errorf("got %v, want overloaded", err)
+	}
+	if waiting(a) != 0 {
+		t.Error("the request still waits")
+	}
+}
+
+// A request larger than the whole is let in alone, and a closed intake lets
+// nothing in.
+func TestAdmissionOfTheLarge(t *testing.T) {
+	t.Parallel()
+	a := newAdmission(10, 50)
+	a.setClosed(true)
+	large := start(t, a, want("a", 20))
+	a.setClosed(false)
+	if err := <-large; err != nil {
+		t.Fatal(err)
+	}
+	small := start(t, a, want("b", 1))
+	a.release(map[string]int{"a": 20})
+	if err := <-small; err != nil {
+		t.Fatal(err)
+	}
+}
+
+// A batch takes from each tenant in turn, and keeps each tenant's order.
+func TestShardIsFair(t *testing.T) {
+	t.Parallel()
+	s := newShard(nil, 0, 4, nil)
+	var flood []*candidate
+	for _, id := range []string{"a1", "a2", "a3", "a4", "a5"} {
+		c := ev(id)
+		c.event.TenantID = "flood"
+		flood = append(flood, c)
+	}
+	s.put(flood)
+	s.put([]*candidate{ev("b1"), ev("b2")})
+	for _, want := range []string{"a1 b1 a2 b2", "a3 a4 a5", ""} {
+		batch, _ := s.take()
+		var got string
+		for _, c := range batch {
+			got += " " + c.event.ID
+		}
+		if want != "" {
+			want = " " + want
+		}
+		if got != want {
+			t.Errorf("got %q, want %q", got, want)
+		}
+	}
+}

@@ -1,0 +1,195 @@
+package runtime
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"hash/maphash"
+	"log/slog"
+	"math/rand/v2"
+	"net"
+	"net/http"
+	"os"
+	"os/signal"
+	"sync"
+	"syscall"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/semaphore"
+
+	"github.com/millrace/millrace/shared/function"
+	"github.com/millrace/millrace/shared/outbox"
+	"github.com/millrace/millrace/shared/postgres"
+	"github.com/millrace/millrace/shared/views"
+)
+
+// buckets is over how many rows an aggregate that everybody touches is spread.
+const buckets = 64
+
+// Main runs the process of a function until SIGTERM or an interrupt.
+func Main(fn function.Definition) {
+	log := slog.New(slog.NewJSONHandler(os.Stderr, nil)).With("function", fn.FunctionName())
+	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
+	defer stop()
+	config, err := ParseConfig()
+	if err == nil {
+		if config.Service != "" {
+			log = log.With("service", config.Service, "revision", config.Revision)
+		}
+		err = Run(ctx, fn, config, log)
+	}
+	if err != nil {
+		log.Error("stopped", "error", postgres.Redact(err.Error()))
+		os.Exit(1) //nolint:gocritic // nothing is left to be stopped
+	}
+}
+
+// Run runs a function until ctx ends, and then finishes the requests it has.
+func Run(ctx context.Context, fn function.Definition, config Config, log *slog.Logger) error {
+	listener, err := net.Listen("tcp", config.Address())
+	if err != nil {
+		return fmt.Errorf("listening: %w", err)
+	}
+	pool, err := postgres.Open(ctx, config.Postgres)
+	if err != nil {
+		return err
+	}
+	defer pool.Close()
+	producer, err := outbox.NewProducer(config.KafkaBrokers, outbox.ProducerConfig())
+	if err != nil {
+		return err
+	}
+	defer producer.Close() //nolint:errcheck // what it did not send lies in the outbox
+
+	var processor *Processor
+	relay := outbox.NewRelay(outbox.RelayConfig{
+		Pool: pool, Producer: producer, Functions: []function.Definition{fn}, Log: log,
+		OpenRedis: func(ctx context.Context) (redis.UniversalClient, error) { return views.Open(ctx, config.RedisURL) },
+		Drain:     func(ctx context.Context, _ string, s outbox.Stream) error { return processor.Drain(ctx, s) },
+	})
+	defer relay.Close() //nolint:errcheck // nothing is written any more
+	processor = NewProcessor(fn, pool, config.Limits, log, relay.Offer)
+	return serve(ctx, listener, newServer(processor, config), relay, pool, log)
+}
+
+// server is a function at work.
+type server struct {
+	intake  *intake
+	config  Config
+	metrics *metrics
+	running sync.WaitGroup
+}
+
+func newServer(p *Processor, config Config) *server {
+	in := &intake{
+		fn: p.fn, config: config, seed: maphash.MakeSeed(),
+		bodies:    semaphore.NewWeighted(config.BodyBytes),
+		admission: newAdmission(config.QueueEvents, config.TenantShare),
+	}
+	s := &server{intake: in, config: config, metrics: newMetrics(p.fn.FunctionName(), in.admission)}
+	p.observe = s.metrics.observe
+	// Processes of one function start at different buckets, so that they seldom
+	// add to the same rows.
+	first := rand.IntN(buckets)
+	for n := range config.Shards {
+		in.shards = append(in.shards, newShard(p, (first+n)%buckets, config.MaxBatch, in.admission))
+	}
+	return s
+}
+
+func (s *server) start() {
+	for _, shard := range s.intake.shards {
+		s.running.Go(shard.run)
+	}
+}
+
+func (s *server) stop() {
+	for _, shard := range s.intake.shards {
+		shard.stop()
+	}
+	s.running.Wait()
+}
+
+func serve(ctx context.Context, listener net.Listener, s *server, relay *outbox.Relay, pool *pgxpool.Pool, log *slog.Logger) error {
+	s.start()
+	relayContext, stopRelay := context.WithCancel(context.Background())
+	defer stopRelay()
+	var relaying sync.WaitGroup
+	relaying.Go(func() { relay.Run(relayContext) })
+	relaying.Go(func() { s.watchBacklog(relayContext, relay, log) })
+
+	web := &http.Server{
+		Handler:           s.handler(ctx, pool),
+		ReadHeaderTimeout: 10 * time.Second,
+		ReadTimeout:       s.config.RequestTimeout + 10*time.Second,
+		IdleTimeout:       2 * time.Minute,
+		MaxHeaderBytes:    64 << 10,
+	}
+	failed := make(chan error, 1)
+	go func() { failed <- web.Serve(listener) }()
+	log.Info("ready", "address", listener.Addr().String())
+	var err error
+	select {
+	case err = <-failed:
+	case <-ctx.Done():
+		err = s.drain(web, log)
+	}
+	s.stop()
+	stopRelay() // what was offered is told first
+	relaying.Wait()
+	return err
+}
+
+// drain lets the requests in progress end: their events are committed and
+// acknowledged, or not acknowledged.
+func (s *server) drain(web *http.Server, log *slog.Logger) error {
+	log.Info("draining")
+	ctx, cancel := context.WithTimeout(context.Background(), s.config.DrainTimeout)
+	defer cancel()
+	if err := web.Shutdown(ctx); err != nil {
+		return errors.Join(fmt.Errorf("draining: %w", err), web.Close())
+	}
+	return nil
+}
+
+func (s *server) handler(stopping context.Context, pool *pgxpool.Pool) http.Handler {
+	mux := http.NewServeMux()
+	mux.Handle("/{$}", s.intake)
+	mux.HandleFunc("GET /health/liveness", func(http.ResponseWriter, *http.Request) {})
+	mux.HandleFunc("GET /health/readiness", func(w http.ResponseWriter, r *http.Request) {
+		if stopping.Err() != nil {
+			http.Error(w, "draining", http.StatusServiceUnavailable)
+			return
+		}
+		if err := pool.Ping(r.Context()); err != nil {
+			http.Error(w, "the database does not answer", http.StatusServiceUnavailable)
+		}
+	})
+	mux.Handle("GET /metrics", s.metrics.handler())
+	return mux
+}
+
+// watchBacklog closes intake while too much is still to be told to Kafka.
+func (s *server) watchBacklog(ctx context.Context, relay *outbox.Relay, log *slog.Logger) {
+	tick := time.NewTicker(time.Second)
+	defer tick.Stop()
+	closed := false
+	for {
+		select {
+		case <-ctx.Done():
+			return
+		case <-tick.C:
+		}
+		n, err := relay.Backlog(ctx, s.intake.fn.FunctionName(), s.config.EmitBacklog)
+		if err != nil {
+			continue // without the database there is no intake anyway
+		}
+		if full := n >= s.config.EmitBacklog; full != closed {
+			closed = full
+			log.Warn("intake", "closed", closed, "backlog", n)
+			s.intake.admission.setClosed(closed)
+		}
+	}
+}
