@@ -96,8 +96,7 @@ func Start(ctx context.Context, cfg Config) (_ *Platform, err error) {
 // lock makes sure that one platform runs on a data folder.
 func lock(f Folders) (func(), error) {
 	unlock, err := process.TryLock(filepath.Join(f.Data, "lock"))
-	var held *process.LockedError
-	if errors.As(err, &held) {
+	if held, ok := errors.AsType[*process.LockedError](err); ok {
 		return nil, &AlreadyRunningError{PID: held.PID, Data: f.Data}
 	}
 	return unlock, err

@@ -160,7 +160,7 @@ func TestPortsInUseAreFoundBeforeAnythingStarts(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = ln.Close() })
-	port := ln.Addr().(*net.TCPAddr).Port
+	port := portOf(t, ln)
 	// trade is the fourth of the functions.
 	_, err = platform.Start(t.Context(), platform.Config{Folders: f, FunctionsPort: port - 3})
 	var inUse *stack.PortInUseError
@@ -213,6 +213,15 @@ func TestFindRootLooksUpwards(t *testing.T) {
 	if _, err := platform.FindRoot(t.TempDir()); err == nil {
 		t.Error("found one where there is none")
 	}
+}
+
+func portOf(t *testing.T, ln net.Listener) int {
+	t.Helper()
+	addr, ok := ln.Addr().(*net.TCPAddr)
+	if !ok {
+		t.Fatalf("no TCP address: %v", ln.Addr())
+	}
+	return addr.Port
 }
 
 func address(t *testing.T, at platform.Addresses, name string) string {

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"net"
 	"net/http"
 	"os"
@@ -75,9 +76,7 @@ func newService(f Folders, name, kind, function, program string, port int, envs 
 		},
 	}
 	for _, env := range envs {
-		for key, value := range env {
-			s.env[key] = value
-		}
+		maps.Copy(s.env, env)
 	}
 	return s
 }

@@ -12,7 +12,7 @@ import (
 // FreePort finds a TCP port on 127.0.0.1 that nobody listens on at the moment.
 // Another process may take it before it is used: callers try again.
 func FreePort() (int, error) {
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
+	ln, err := listen(0)
 	if err != nil {
 		return 0, fmt.Errorf("looking for a free port: %w", err)
 	}
@@ -40,7 +40,7 @@ func CheckPort(part string, port int, option string) error {
 	if port == 0 {
 		return nil
 	}
-	ln, err := net.Listen("tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
+	ln, err := listen(port)
 	if err != nil {
 		return &PortInUseError{Part: part, Option: option, Port: port}
 	}
@@ -55,6 +55,11 @@ func listens(ctx context.Context, port int) error {
 		return err
 	}
 	return conn.Close()
+}
+
+func listen(port int) (net.Listener, error) {
+	var config net.ListenConfig
+	return config.Listen(context.Background(), "tcp", net.JoinHostPort("127.0.0.1", strconv.Itoa(port)))
 }
 
 // portOf is the port in a URL, 0 if it names none.

@@ -75,11 +75,11 @@ func postgresFolders(ctx context.Context) []string {
 	add := func(folder string) {
 		// /usr/local/bin/postgres is often a link into the real folder, and
 		// initdb looks for its siblings and its share folder from there.
-		real, err := filepath.EvalSymlinks(filepath.Join(folder, "postgres"))
+		server, err := filepath.EvalSymlinks(filepath.Join(folder, "postgres"))
 		if err != nil {
 			return
 		}
-		folder = filepath.Dir(real)
+		folder = filepath.Dir(server)
 		if _, err := os.Stat(filepath.Join(folder, "initdb")); err == nil && !slices.Contains(folders, folder) {
 			folders = append(folders, folder)
 		}

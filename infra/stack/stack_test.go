@@ -88,9 +88,9 @@ func TestPostgresKeepsDataOverStopAndKill(t *testing.T) {
 
 func TestPostgresIsDurableUnlessToldOtherwise(t *testing.T) {
 	t.Parallel()
-	const settings = "SELECT concat_ws(' ', current_setting('fsync'), current_setting('synchronous_commit'), current_setting('listen_addresses'), current_setting('unix_socket_directories'), current_database())"
+	const settings = "SELECT concat_ws(' ', current_setting('fsync'), current_setting('listen_addresses'), current_setting('unix_socket_directories'), current_database(), current_setting('synchronous_commit'))"
 	pg := startPostgres(t, stack.PostgresConfig{Dir: filepath.Join(folder(t), "postgres")})
-	if got := query(t, pg.URL, settings); got != "on on 127.0.0.1  millrace" {
+	if got := query(t, pg.URL, settings); got != "on 127.0.0.1  millrace on" {
 		t.Errorf("%q", got)
 	}
 	if pg.Version < 130000 || !strings.Contains(pg.Origin, "PostgreSQL") {
@@ -144,7 +144,14 @@ func TestPortInUseIsSaid(t *testing.T) {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = ln.Close() })
-	port := ln.Addr().(*net.TCPAddr).Port
+	_, text, err := net.SplitHostPort(ln.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := strconv.Atoi(text)
+	if err != nil {
+		t.Fatal(err)
+	}
 	dir := folder(t)
 	for part, start := range map[string]func() error{
 		"PostgreSQL": func() error {

@@ -56,8 +56,7 @@ func (p *Producer) Send(events []Event) ([]Stored, error) {
 	}
 	err := p.sync.SendMessages(messages)
 	failed := map[int]bool{}
-	var refused sarama.ProducerErrors
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[sarama.ProducerErrors](err); ok {
 		for _, one := range refused {
 			if i, ok := one.Msg.Metadata.(int); ok {
 				failed[i] = true

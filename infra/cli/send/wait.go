@@ -61,11 +61,11 @@ func (w *Waiter) Wait(ctx context.Context, events []Stored) ([]Outcome, error) {
 	var asked time.Time
 	for {
 		final, err := w.look(ctx, events, known, consumed)
+		if err != nil && ctx.Err() == nil {
+			return nil, err
+		}
 		if final || ctx.Err() != nil {
 			return collect(events, known), nil
-		}
-		if err != nil {
-			return nil, err
 		}
 		if time.Since(asked) > markEvery {
 			asked = time.Now()
@@ -87,7 +87,7 @@ func (w *Waiter) look(ctx context.Context, events []Stored, known map[identity]O
 	if err != nil {
 		return false, err
 	}
-	maps.DeleteFunc(found, func(id identity, o Outcome) bool { return !o.fresh })
+	maps.DeleteFunc(found, func(_ identity, o Outcome) bool { return !o.fresh })
 	maps.Copy(known, found)
 	stale, err := w.stale(ctx, events, known, consumed)
 	if err != nil {
@@ -114,7 +114,7 @@ func (w *Waiter) stale(ctx context.Context, events []Stored, known map[identity]
 		}
 	}
 	if len(ids) == 0 {
-		return nil, nil
+		return known, nil
 	}
 	found, err := lookUp(ctx, w.conn, ids, w.since)
 	for _, id := range ids {

@@ -2,6 +2,7 @@ package process
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/exec"
@@ -26,12 +27,12 @@ func Claim(file string, pid int) error {
 func Reclaim(file, mark string) (bool, error) {
 	text, err := os.ReadFile(file)
 	if err != nil {
-		return false, nil //nolint:nilerr // no pid file: nothing is left over
+		return false, nil
 	}
 	defer func() { _ = os.Remove(file) }()
 	pid, err := strconv.Atoi(strings.TrimSpace(string(text)))
 	if err != nil || pid <= 1 || !strings.Contains(CommandLine(pid), mark) {
-		return false, nil //nolint:nilerr // a torn pid file says nothing about anybody
+		return false, nil // a torn pid file says nothing about anybody
 	}
 	return true, End(pid, syscall.SIGTERM, 5*time.Second)
 }
@@ -41,7 +42,7 @@ func Reclaim(file, mark string) (bool, error) {
 // does not run.
 func Running(pid int) bool {
 	err := syscall.Kill(pid, 0)
-	if err != nil && err != syscall.EPERM {
+	if err != nil && !errors.Is(err, syscall.EPERM) {
 		return false
 	}
 	stat, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "stat"))
@@ -55,7 +56,9 @@ func Running(pid int) bool {
 // CommandLine is the command line of any process of this machine, empty if
 // there is none of that pid.
 func CommandLine(pid int) string {
-	out, err := exec.Command("ps", "-ww", "-o", "command=", "-p", strconv.Itoa(pid)).Output()
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "ps", "-ww", "-o", "command=", "-p", strconv.Itoa(pid)).Output()
 	if err == nil {
 		return strings.TrimSpace(string(out))
 	}
@@ -71,7 +74,7 @@ func CommandLine(pid int) string {
 // it still runs after grace.
 func End(pid int, sig syscall.Signal, grace time.Duration) error {
 	for _, try := range []syscall.Signal{sig, syscall.SIGKILL} {
-		if err := syscall.Kill(pid, try); err == syscall.ESRCH {
+		if err := syscall.Kill(pid, try); errors.Is(err, syscall.ESRCH) {
 			return nil
 		} else if err != nil {
 			return fmt.Errorf("stopping process %d: %w", pid, err)

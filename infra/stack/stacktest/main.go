@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"sync"
 	"testing"
 
@@ -38,8 +39,8 @@ func stopAll() error {
 	cleanups.Lock()
 	defer cleanups.Unlock()
 	var errs []error
-	for i := len(cleanups.list) - 1; i >= 0; i-- {
-		errs = append(errs, cleanups.list[i]())
+	for _, clean := range slices.Backward(cleanups.list) {
+		errs = append(errs, clean())
 	}
 	cleanups.list = nil
 	return errors.Join(errs...)

@@ -1,6 +1,7 @@
 package stacktest_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/IBM/sarama"
@@ -20,7 +21,7 @@ func TestDatabasesAreMigratedAndApart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer func() { _ = conn.Close(t.Context()) }()
+		t.Cleanup(func() { _ = conn.Close(context.Background()) })
 		if _, err := conn.Exec(t.Context(), "CREATE TABLE mine (n int)"); err != nil {
 			t.Fatal(err)
 		}
@@ -45,7 +46,7 @@ func TestRedisesAreEmptyAndApart(t *testing.T) {
 		if err != nil {
 			t.Fatal(err)
 		}
-		defer func() { _ = client.Close() }()
+		t.Cleanup(func() { _ = client.Close() })
 		if n, err := client.DBSize(t.Context()).Result(); err != nil || n != 0 {
 			t.Errorf("a new Redis has %d keys, error %v", n, err)
 		}
