@@ -137,7 +137,9 @@ func (e *Event) setData(name string, value jsontext.Value) error {
 	if err != nil {
 		return fmt.Errorf("data_base64: %w", err)
 	}
-	e.IsJSON = false
+	if len(e.Data) == 0 {
+		e.Data = nil
+	}
 	return nil
 }
 
@@ -188,6 +190,9 @@ func (e *Event) SetAttribute(name, value string) (err error) {
 	default:
 		if !attributeName(name) {
 			return Invalidf(Malformed, "attribute name %q is not lower-case letters and digits", name)
+		}
+		if value == "" {
+			return nil // as good as absent, and written so
 		}
 		if e.Extensions == nil {
 			e.Extensions = map[string]string{}
