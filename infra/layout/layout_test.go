@@ -1,0 +1,129 @@
+package layout
+
+import (
+	"encoding/json"
+	"errors"
+	"io"
+	"os/exec"
+	"slices"
+	"strings"
+	"testing"
+)
+
+const module = "github.com/millrace/millrace/"
+
+type goPackage struct {
+	ImportPath string
+	Name       string
+	Doc        string
+	Imports    []string
+	GoFiles    []string
+}
+
+// list runs go list from the top of the repository.
+func list(t *testing.T, args ...string) []goPackage {
+	t.Helper()
+	cmd := exec.CommandContext(t.Context(), "go", append([]string{"list", "-json=ImportPath,Name,Doc,Imports,GoFiles"}, args...)...)
+	cmd.Dir = "../.."
+	out, err := cmd.Output()
+	if err != nil {
+		var failed *exec.ExitError
+		if errors.As(err, &failed) {
+			t.Fatalf("go list: %v\n%s", err, failed.Stderr)
+		}
+		t.Fatal(err)
+	}
+	var packages []goPackage
+	dec := json.NewDecoder(strings.NewReader(string(out)))
+	for {
+		var p goPackage
+		if err := dec.Decode(&p); errors.Is(err, io.EOF) {
+			return packages
+		} else if err != nil {
+			t.Fatal(err)
+		}
+		p.ImportPath = strings.TrimPrefix(p.ImportPath, module)
+		packages = append(packages, p)
+	}
+}
+
+// within reports whether path is dir or below it.
+func within(path, dir string) bool { return path == dir || strings.HasPrefix(path, dir+"/") }
+
+// family returns the folder of a function's package, such as functions/trade.
+func family(path string) string {
+	parts := strings.Split(path, "/")
+	if len(parts) < 2 || parts[0] != "functions" {
+		return ""
+	}
+	return parts[0] + "/" + parts[1]
+}
+
+// testOnly are packages that only tests use, and which may use what they like.
+var testOnly = []string{"infra/stack/stacktest", "infra/layout", "infra/e2e", "shared/runtime/scenario"}
+
+func TestWhoMayImportWhom(t *testing.T) {
+	t.Parallel()
+	for _, p := range list(t, "./...") {
+		if slices.Contains(testOnly, p.ImportPath) {
+			continue
+		}
+		for _, imported := range p.Imports {
+			imported, ours := strings.CutPrefix(imported, module)
+			if !ours {
+				continue
+			}
+			if why := forbidden(p.ImportPath, imported); why != "" {
+				t.Errorf("%s imports %s: %s", p.ImportPath, imported, why)
+			}
+		}
+	}
+}
+
+func forbidden(importer, imported string) string {
+	switch {
+	case slices.Contains(testOnly, imported):
+		return "that is for tests"
+	case within(importer, "shared") && !within(imported, "shared"):
+		return "the runtime knows neither functions nor what moves events"
+	case family(importer) != "" && family(imported) != "" && family(importer) != family(imported):
+		return "functions do not import each other"
+	case family(importer) != "" && !within(imported, "shared") && family(imported) == "":
+		return "a function imports the runtime, and nothing else of ours"
+	case within(importer, "triggers") && within(imported, "infra"):
+		return "triggers run without what the platform stands on"
+	}
+	return ""
+}
+
+// A function starts in milliseconds and stays small: what belongs to tools and
+// to the trigger is not linked into it.
+func TestFunctionsStaySmall(t *testing.T) {
+	t.Parallel()
+	heavy := []string{
+		"knative.dev/", "k8s.io/", "github.com/twmb/franz-go", "github.com/spf13/cobra", "github.com/pressly/goose",
+		"github.com/fergusstrange/", "github.com/alicebob/", "go.opentelemetry.io/otel/exporters/",
+		"google.golang.org/grpc", "github.com/cockroachdb/datadriven", "pgregory.net/rapid", "testing",
+	}
+	for _, command := range list(t, "./functions/...") {
+		if command.Name != "main" {
+			continue
+		}
+		for _, dep := range list(t, "-deps", "./"+command.ImportPath) {
+			for _, h := range heavy {
+				if strings.HasPrefix(dep.ImportPath, h) && (h != "testing" || dep.ImportPath == h) {
+					t.Errorf("%s links %s", command.ImportPath, dep.ImportPath)
+				}
+			}
+		}
+	}
+}
+
+func TestEveryPackageSaysWhatItIs(t *testing.T) {
+	t.Parallel()
+	for _, p := range list(t, "./...") {
+		if p.Doc == "" && len(p.GoFiles) > 0 {
+			t.Errorf("%s has no package comment", p.ImportPath)
+		}
+	}
+}
