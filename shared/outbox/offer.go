@@ -2,7 +2,6 @@ package outbox
 
 import (
 	"context"
-	"errors"
 	"sync"
 	"sync/atomic"
 	"time"
@@ -106,8 +105,8 @@ func (o *offered) leave(passed []*passage) {
 // with those that it has for the grace period, and leaves the rest to the
 // sweeper. It is called once.
 func (r *Relay) Run(ctx context.Context) {
-	working, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	defer cancel()
+	working, stop := withGrace(ctx, r.cfg.Grace)
+	defer stop()
 	o := r.queue
 	var lanes, last sync.WaitGroup
 	for _, l := range o.lanes {
@@ -116,8 +115,6 @@ func (r *Relay) Run(ctx context.Context) {
 	last.Go(func() { o.run(working, o.finish, o.leave) })
 
 	<-ctx.Done()
-	grace := time.AfterFunc(r.cfg.Grace, cancel)
-	defer grace.Stop()
 	o.mu.Lock()
 	o.closed = true
 	o.mu.Unlock()
@@ -141,8 +138,7 @@ func (o *offered) run(ctx context.Context, l *lane, then func([]*passage)) {
 			works[n] = p.work
 		}
 		err := l.do(ctx, works)
-		var unreachable *unreachableError // it is logged where it begins
-		if err != nil && !errors.As(err, &unreachable) {
+		if err != nil && !IsUnreachable(err) {
 			o.relay.log.Warn("claims stay in the outbox", "claims", len(works), "error", postgres.Redact(err.Error()))
 		}
 		then(batch)
@@ -158,4 +154,20 @@ func (o *offered) through(batch []*passage) {
 		}
 	}
 	o.finish.put(all...)
+}
+
+// withGrace returns a context that ends a while after ctx does.
+func withGrace(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
+	working, cancel := context.WithCancel(context.WithoutCancel(ctx))
+	stop := context.AfterFunc(ctx, func() {
+		defer cancel()
+		select {
+		case <-time.After(grace):
+		case <-working.Done():
+		}
+	})
+	return working, func() {
+		stop()
+		cancel()
+	}
 }

@@ -41,7 +41,7 @@ func TestRunPublishesWhatIsOffered(t *testing.T) {
 	ctx, stop := context.WithCancel(t.Context())
 	done := make(chan struct{})
 	entered, goOn := make(chan struct{}), make(chan struct{})
-	w.kafka.break_(func(m []Message) error {
+	w.kafka.fail(func(m []Message) error {
 		if len(m) == 1 { // the first
 			close(entered)
 			<-goOn

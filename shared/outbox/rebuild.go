@@ -47,7 +47,7 @@ func (r *Relay) Rebuild(ctx context.Context, masters ...views.Master) error {
 			for ; err == nil && len(chunk) > 0; chunk, err = next(ctx, chunk[len(chunk)-1]) {
 				err := r.reshow(ctx, chunk, masters)
 				errs = append(errs, err)
-				if isUnreachable(err) || ctx.Err() != nil {
+				if IsUnreachable(err) || ctx.Err() != nil {
 					return fmt.Errorf("rebuilding the views of %s: %w", name, errors.Join(errs...))
 				}
 			}

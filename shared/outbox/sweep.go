@@ -51,6 +51,9 @@ RETURNING o.id, o.function, o.dirty, o.emitted, o.dead_letters, o.drain`
 // that crashed, was scaled down, or could not reach Redis or Kafka. It returns
 // how many rows it took.
 //
+// When ctx ends it takes no more rows, and goes on with those that it has for
+// the grace period.
+//
 // A crash in the middle leaves rows taken until their lease is over; then they
 // are anyone's again.
 func (r *Relay) Sweep(ctx context.Context, olderThan time.Duration, limit int) (int, error) {
@@ -70,15 +73,19 @@ func (r *Relay) Sweep(ctx context.Context, olderThan time.Duration, limit int) (
 		}
 		total += n
 		r.stats.swept.Add(int64(n))
-		failed := r.publish(ctx, newWorks(claims), reach)
+		publishing, stop := withGrace(ctx, r.cfg.Grace)
+		failed := r.publish(publishing, newWorks(claims), reach)
+		stop()
 		// What is out of reach is not asked again in this sweep.
-		reach.redis = reach.redis && !isUnreachable(failed.redis)
-		reach.kafka = reach.kafka && !isUnreachable(failed.kafka)
+		reach.redis = reach.redis && !IsUnreachable(failed.redis)
+		reach.kafka = reach.kafka && !IsUnreachable(failed.kafka)
 		errs = append(errs, failed.err())
 	}
 }
 
-func isUnreachable(err error) bool {
+// IsUnreachable reports whether err says that Redis or Kafka as a whole does
+// not work. The relay logs such an outage itself, once.
+func IsUnreachable(err error) bool {
 	var unreachable *unreachableError
 	return errors.As(err, &unreachable)
 }
@@ -110,17 +117,4 @@ func (r *Relay) take(ctx context.Context, before time.Time, limit int, open reac
 	}
 	slices.SortFunc(claims, func(a, b Claim) int { return int(a.ID - b.ID) })
 	return claims, n, nil
-}
-
-const countEmitted = `
-SELECT count(*) FROM (SELECT FROM millrace.outbox WHERE function = $1 AND emitted IS NOT NULL LIMIT $2) AS some`
-
-// Backlog counts the outbox rows of a function with events that are not in
-// Kafka yet, up to limit.
-func (r *Relay) Backlog(ctx context.Context, functionName string, limit int) (int, error) {
-	var n int
-	if err := r.cfg.Pool.QueryRow(ctx, countEmitted, functionName, limit).Scan(&n); err != nil {
-		return 0, fmt.Errorf("counting the outbox of %s: %w", functionName, err)
-	}
-	return n, nil
 }

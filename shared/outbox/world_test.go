@@ -34,12 +34,12 @@ type world struct {
 	redis    redis.UniversalClient
 	kafka    *recorder
 	fn       *function.Function[tally]
-	logs     *strings.Builder
+	logs     *logs
 }
 
 func newWorld(t *testing.T) *world {
 	t.Helper()
-	w := &world{url: stacktest.Postgres(t), redisURL: stacktest.Redis(t), kafka: &recorder{}, fn: newTally(), logs: &strings.Builder{}}
+	w := &world{url: stacktest.Postgres(t), redisURL: stacktest.Redis(t), kafka: &recorder{}, fn: newTally(), logs: &logs{}}
 	w.pool = w.newPool(t, nil)
 	w.exec(t, tallyTable)
 	if _, err := Epoch(t.Context(), w.pool); err != nil {
@@ -81,7 +81,7 @@ func (w *world) newRedis(t *testing.T) redis.UniversalClient {
 func (w *world) relay(change ...func(*RelayConfig)) *Relay {
 	cfg := RelayConfig{
 		Pool: w.pool, Redis: w.redis, Producer: w.kafka, Functions: []function.Definition{w.fn},
-		Log:     slog.New(slog.NewTextHandler(&lockedWriter{to: w.logs}, nil)),
+		Log:     slog.New(slog.NewTextHandler(w.logs, nil)),
 		BackOff: time.Nanosecond,
 	}
 	for _, f := range change {
@@ -90,15 +90,15 @@ func (w *world) relay(change ...func(*RelayConfig)) *Relay {
 	return NewRelay(cfg)
 }
 
-type lockedWriter struct {
-	mu sync.Mutex
-	to *strings.Builder
+type logs struct {
+	mu   sync.Mutex
+	text strings.Builder
 }
 
-func (l *lockedWriter) Write(p []byte) (int, error) {
+func (l *logs) Write(p []byte) (int, error) {
 	l.mu.Lock()
 	defer l.mu.Unlock()
-	return l.to.Write(p)
+	return l.text.Write(p)
 }
 
 func (w *world) exec(t *testing.T, sql string, args ...any) {
@@ -120,7 +120,7 @@ type change struct {
 // tell.
 func (w *world) commit(t *testing.T, c change) Claim {
 	t.Helper()
-	claim := Claim{Function: "tally"}
+	var claim Claim
 	err := pgx.BeginFunc(t.Context(), w.pool, func(tx pgx.Tx) error { return w.write(t.Context(), tx, c, &claim) })
 	if err != nil {
 		t.Fatal(err)
@@ -129,6 +129,7 @@ func (w *world) commit(t *testing.T, c change) Claim {
 }
 
 func (w *world) write(ctx context.Context, tx pgx.Tx, c change, claim *Claim) error {
+	claim.Function = "tally"
 	for _, subject := range c.subjects {
 		e := &function.Entity[tally]{Head: function.Head{TenantID: tenant, Subject: subject}}
 		b := &pgx.Batch{}
@@ -271,7 +272,7 @@ func (r *recorder) Publish(_ context.Context, messages []Message) error {
 	return nil
 }
 
-func (r *recorder) break_(before, after func([]Message) error) {
+func (r *recorder) fail(before, after func([]Message) error) {
 	r.mu.Lock()
 	defer r.mu.Unlock()
 	r.before, r.after = before, after

@@ -1,0 +1,186 @@
+package outbox
+
+import (
+	"context"
+	"strings"
+	"sync/atomic"
+	"testing"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/millrace/millrace/shared/views"
+)
+
+func (w *world) logged(t *testing.T, text string, want int) {
+	t.Helper()
+	w.logs.mu.Lock()
+	defer w.logs.mu.Unlock()
+	if n := strings.Count(w.logs.text.String(), text); n != want {
+		t.Errorf("%q was logged %d times, want %d:\n%s", text, n, want, w.logs.text.String())
+	}
+}
+
+func mustReconcile(t *testing.T, r *Relay, want int) {
+	t.Helper()
+	if n, err := r.Reconcile(t.Context()); err != nil || n != want {
+		t.Fatalf("rebuilt %d, want %d: %v", n, want, err)
+	}
+}
+
+// Fault 21: Redis is flushed. It is rebuilt while live writes go on.
+func TestRebuildFlushed(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.relay()
+	mustReconcile(t, r, 1)
+	mustReconcile(t, r, 0)
+	const many = 2*loadItems + 10
+	for n := 0; n < many; n += 300 {
+		w.commit(t, change{subjects: subjects(n, min(n+300, many)), by: 4})
+	}
+	if _, err := r.Sweep(t.Context(), 0, 2); err != nil {
+		t.Fatal(err)
+	}
+	mustSettle(t, w)
+
+	if err := w.redis.FlushAll(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	live := w.relay()
+	stop, stopped := make(chan struct{}), make(chan struct{})
+	go func() {
+		defer close(stopped)
+		for n := 0; ; n++ {
+			select {
+			case <-stop:
+				return
+			default:
+			}
+			c := w.commit(t, change{subjects: subjects(n%many, n%many+1), by: 1})
+			if err := live.Publish(t.Context(), []Claim{c}); err != nil {
+				t.Error(err)
+			}
+		}
+	}()
+	mustReconcile(t, r, 1)
+	close(stop)
+	<-stopped
+	mustSettle(t, w)
+	mustReconcile(t, r, 0)
+	w.logged(t, "Redis is rebuilt", 2)
+}
+
+func subjects(from, to int) (all []string) {
+	for n := from; n < to; n++ {
+		all = append(all, subjectOf(n))
+	}
+	return all
+}
+
+// Fault 22: PostgreSQL fails over and loses its tail: an entity that Redis
+// shows is gone, and another uses a version again.
+func TestRebuildAfterFailover(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.relay()
+	mustReconcile(t, r, 1)
+	first := w.commit(t, change{subjects: []string{"kept"}, by: 1})
+	lost := w.commit(t, change{subjects: []string{"kept", "lost"}, by: 7})
+	if err := r.Publish(t.Context(), []Claim{first, lost}); err != nil {
+		t.Fatal(err)
+	}
+	mustSettle(t, w)
+	late := w.commit(t, change{subjects: []string{"kept"}, by: 9}) // committed, and not shown when it got lost
+
+	w.exec(t, `DELETE FROM millrace.entities WHERE subject = 'lost'`)
+	w.exec(t, `DELETE FROM tallies WHERE subject = 'lost'`)
+	w.exec(t, `UPDATE millrace.entities SET version = 1`)
+	w.exec(t, `UPDATE tallies SET total = 1`)
+	w.exec(t, `UPDATE millrace.aggregates SET value = 1, version = 1`)
+	w.exec(t, `DELETE FROM millrace.outbox`)
+	w.failOver(t)
+	mustReconcile(t, r, 1)
+	mustSettle(t, w)
+
+	again := w.commit(t, change{subjects: []string{"kept"}, by: 2}) // version 2, another time
+	if err := r.Publish(t.Context(), []Claim{again, late}); err != nil {
+		t.Fatal(err)
+	}
+	mustSettle(t, w)
+}
+
+// A crash in the rebuild, or before its end is noted, leaves it to the next
+// sweep.
+func TestRebuildIsDoneAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	client := w.newRedis(t)
+	breaks := &setFault{}
+	client.AddHook(breaks)
+	r := w.relay(func(c *RelayConfig) { c.Redis = client })
+	c := w.commit(t, change{subjects: []string{"a"}, by: 1})
+	breaks.on.Store(true)
+	if _, err := r.Reconcile(t.Context()); err == nil {
+		t.Fatal("no error")
+	}
+	if err := w.shows(t.Context()); err != nil {
+		t.Fatal(err)
+	}
+	breaks.on.Store(false)
+	mustReconcile(t, r, 1)
+	mustReconcile(t, r, 0)
+	if err := r.Publish(t.Context(), []Claim{c}); err != nil {
+		t.Fatal(err)
+	}
+	mustSettle(t, w)
+}
+
+// setFault breaks SET, by which the end of a rebuild is noted.
+type setFault struct{ on atomic.Bool }
+
+func (f *setFault) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (f *setFault) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+	return next
+}
+func (f *setFault) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+	return func(ctx context.Context, cmd redis.Cmder) error {
+		if f.on.Load() && cmd.Name() == "set" {
+			return errFault
+		}
+		return next(ctx, cmd)
+	}
+}
+
+// Redis says that it was written by a later epoch: the database takes one that
+// is later still.
+func TestRebuildWhenRedisIsAhead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.relay()
+	mustReconcile(t, r, 1)
+	c := w.commit(t, change{subjects: []string{"a"}, by: 1})
+	if err := r.Publish(t.Context(), []Claim{c}); err != nil {
+		t.Fatal(err)
+	}
+	e, err := newEpoch(0, time.Date(2000, 1, 1, 0, 0, 0, 0, time.UTC))
+	if err != nil {
+		t.Fatal(err)
+	}
+	w.exec(t, `UPDATE millrace.database_epoch SET epoch = $1`, e)
+	w.exec(t, `UPDATE tallies SET total = 8`)
+	mustReconcile(t, r, 1)
+	mustSettle(t, w)
+}
+
+// A rebuild of one master of a cluster writes nothing on the others.
+func TestOnlyOn(t *testing.T) {
+	t.Parallel()
+	all := []views.View{views.Hash{Key: "h"}, views.Member{Key: "m"}, views.Recent{Key: "r"}}
+	if got := onlyOn(nil, all); len(got) != 3 {
+		t.Error(got)
+	}
+	if got := onlyOn([]views.Master{{}}, all); len(got) != 0 {
+		t.Error(got)
+	}
+}
