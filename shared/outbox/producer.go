@@ -34,8 +34,10 @@ func ProducerConfig() *sarama.Config {
 	c.Producer.Idempotent = true
 	c.Producer.RequiredAcks = sarama.WaitForAll
 	c.Net.MaxOpenRequests = 1
-	c.Producer.Retry.Max = 5
-	c.Producer.Retry.Backoff = 100 * time.Millisecond
+	// Long enough for a new leader to be elected. Retries that run out cost
+	// other partitions theirs, since sarama then gives the producer a new epoch.
+	c.Producer.Retry.Max = 7
+	c.Producer.Retry.BackoffFunc = sarama.NewExponentialBackoff(100*time.Millisecond, 2*time.Second)
 	c.Producer.MaxMessageBytes = MaxMessageBytes
 	c.Producer.Return.Successes = true
 	c.Producer.Return.Errors = true

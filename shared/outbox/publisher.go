@@ -18,9 +18,11 @@ type Header struct{ Name, Value string }
 
 // A Publisher puts records into Kafka.
 type Publisher interface {
-	// Publish returns nil once Kafka has all messages for good. Messages of one
-	// key arrive in their order. An *UnsentError says which did not get there;
-	// after any other error any of them may have.
+	// Publish returns nil once Kafka has all messages for good, those of one key
+	// in their order. An *UnsentError says which are not confirmed; later ones of
+	// their key may be, and so come before them when they are published again:
+	// the order of effect is the events' sequence, not that of the wire. After
+	// any other error any of the messages may have arrived.
 	Publish(ctx context.Context, messages []Message) error
 }
 
