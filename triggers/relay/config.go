@@ -1,0 +1,103 @@
+package relay
+
+import (
+	"errors"
+	"fmt"
+	"slices"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+	"github.com/redis/go-redis/v9"
+
+	"github.com/millrace/millrace/shared/postgres"
+	"github.com/millrace/millrace/shared/runtime"
+)
+
+// Config is what the process reads from its environment; durations are written
+// as Go writes them ("30s").
+type Config struct {
+	// Port is where it listens, on all addresses, unless ListenAddress says else.
+	Port          int    `env:"PORT" envDefault:"8080"`
+	ListenAddress string `env:"LISTEN_ADDRESS"`
+
+	Postgres postgres.Config
+	// RedisURL is a single server, or a cluster with addr= parameters.
+	RedisURL string `env:"REDIS_URL,required,notEmpty"`
+	// KafkaBrokers are where events and dead letters go, host:port each.
+	KafkaBrokers []string `env:"KAFKA_BROKERS,required,notEmpty"`
+
+	// Interval is the time between two sweeps of its own; 0: it sweeps only when
+	// it is asked to.
+	Interval time.Duration `env:"RELAY_INTERVAL" envDefault:"0"`
+	// OlderThan is the age from which a row is swept. Younger ones are left to
+	// the process that wrote them.
+	OlderThan time.Duration `env:"RELAY_OLDER_THAN" envDefault:"5s"`
+	// BatchRows is how many rows are published at a time, at most.
+	BatchRows int `env:"RELAY_BATCH_ROWS" envDefault:"500"`
+	// Lease is how long a row that was taken is left alone, and so the time after
+	// which what failed is tried again.
+	Lease time.Duration `env:"RELAY_LEASE" envDefault:"15s"`
+	// DrainTimeout is what the process has after SIGTERM to finish what it
+	// publishes. Keep it below the pod's grace period.
+	DrainTimeout time.Duration `env:"DRAIN_TIMEOUT" envDefault:"20s"`
+
+	// Limits bounds what deciding parked events may leave behind.
+	Limits runtime.Limits
+}
+
+// FromEnvironment reads the configuration. Its error names all that is wrong.
+func FromEnvironment() (Config, error) {
+	c, err := env.ParseAs[Config]()
+	if err != nil {
+		return c, fmt.Errorf("configuration: %s", postgres.Redact(err.Error()))
+	}
+	return c, c.Validate()
+}
+
+// Validate names everything that is wrong.
+func (c *Config) Validate() error {
+	errs := []error{c.Postgres.Validate()}
+	// What the parser says may quote the password.
+	if _, err := redis.ParseURL(c.RedisURL); err != nil {
+		if _, err := redis.ParseClusterURL(c.RedisURL); err != nil {
+			errs = append(errs, errors.New("REDIS_URL is no redis:// or rediss:// URL"))
+		}
+	}
+	if slices.Contains(c.KafkaBrokers, "") {
+		errs = append(errs, errors.New("KAFKA_BROKERS has an empty name: want host:port, separated by commas"))
+	}
+	for _, v := range []struct {
+		name       string
+		value, min int64
+	}{
+		{"PORT", int64(c.Port), 1}, {"RELAY_BATCH_ROWS", int64(c.BatchRows), 1},
+		{"DRAIN_LIMIT", int64(c.Limits.Drain), 1}, {"PARKED_LIMIT", int64(c.Limits.Parked), 0},
+		{"DEAD_LETTER_LIMIT", int64(c.Limits.DeadLetters), 1},
+	} {
+		if v.value < v.min {
+			errs = append(errs, fmt.Errorf("%s is %d, want at least %d", v.name, v.value, v.min))
+		}
+	}
+	for _, v := range []struct {
+		name       string
+		value, min time.Duration
+	}{
+		{"RELAY_INTERVAL", c.Interval, 0}, {"RELAY_OLDER_THAN", c.OlderThan, 0},
+		{"RELAY_LEASE", c.Lease, time.Second}, {"DRAIN_TIMEOUT", c.DrainTimeout, time.Second},
+	} {
+		if v.value < v.min {
+			errs = append(errs, fmt.Errorf("%s is %v, want at least %v", v.name, v.value, v.min))
+		}
+	}
+	if err := errors.Join(errs...); err != nil {
+		return fmt.Errorf("configuration: %w", err)
+	}
+	return nil
+}
+
+func (c *Config) address() string {
+	if c.ListenAddress != "" {
+		return c.ListenAddress
+	}
+	return fmt.Sprintf(":%d", c.Port)
+}

@@ -1,0 +1,385 @@
+package relay
+
+import (
+	"context"
+	"encoding/json"
+	"fmt"
+	"io"
+	"log/slog"
+	"net"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/redis/go-redis/v9"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/millrace/millrace/functions"
+	"github.com/millrace/millrace/functions/trade"
+	"github.com/millrace/millrace/infra/stack/stacktest"
+	"github.com/millrace/millrace/shared/event"
+	"github.com/millrace/millrace/shared/outbox"
+	"github.com/millrace/millrace/shared/postgres"
+	"github.com/millrace/millrace/shared/runtime"
+	"github.com/millrace/millrace/shared/views"
+)
+
+func TestMain(m *testing.M) { stacktest.Main(m) }
+
+// platform is the relay's process over servers of its own, and a function that
+// crashes after each commit: its claims are lost, and lie in the outbox.
+type platform struct {
+	Config
+	url    string
+	pool   *pgxpool.Pool
+	redis  redis.UniversalClient
+	trade  *runtime.Processor
+	logs   lockedBuilder
+	stop   context.CancelFunc
+	exited chan error
+}
+
+func start(t *testing.T, change func(*Config)) *platform {
+	t.Helper()
+	p := &platform{Config: Config{
+		Postgres: postgres.Config{URL: stacktest.Postgres(t), MaxConns: 8, ConnectTimeout: time.Minute, IdleTime: time.Minute},
+		RedisURL: stacktest.Redis(t), KafkaBrokers: stacktest.Kafka(t),
+		BatchRows: 10, Lease: time.Second, DrainTimeout: 20 * time.Second,
+		Limits: runtime.Limits{Drain: 2, Parked: 100, DeadLetters: 100},
+	}, exited: make(chan error, 1)}
+	if change != nil {
+		change(&p.Config)
+	}
+	var err error
+	if p.pool, err = postgres.Open(t.Context(), p.Postgres); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(p.pool.Close)
+	if p.redis, err = views.Open(t.Context(), p.RedisURL); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = p.redis.Close() })
+	log := slog.New(slog.NewJSONHandler(&p.logs, nil))
+	p.trade = runtime.NewProcessor(trade.New(), p.pool, p.Limits, log, func(outbox.Claim) {})
+
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.url = "http://" + listener.Addr().String()
+	ctx, stop := context.WithCancel(t.Context())
+	p.stop = stop
+	go func() { p.exited <- serve(ctx, listener, functions.All(), p.Config, log) }()
+	t.Cleanup(func() {
+		stop()
+		if t.Failed() {
+			t.Log(p.logs.String())
+		}
+	})
+	return p
+}
+
+type lockedBuilder struct {
+	mu   sync.Mutex
+	text strings.Builder
+}
+
+func (l *lockedBuilder) Write(b []byte) (int, error) {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.Write(b)
+}
+
+func (l *lockedBuilder) String() string {
+	l.mu.Lock()
+	defer l.mu.Unlock()
+	return l.text.String()
+}
+
+// execute has the function decide a trade.
+func (p *platform) execute(t *testing.T, id string, sequence int64) runtime.Outcome {
+	t.Helper()
+	e := &event.Event{
+		TenantID: "acme", Source: "/desk", ID: id, Type: "trade.executed.v1", Subject: "acct-1", Sequence: sequence,
+		Time: time.Date(2026, 3, 1, 12, 0, 0, 0, time.UTC), IsJSON: true,
+		Data: []byte(`{"instrument":"AAPL","side":"buy","quantity":"1","price":"100","currency":"USD"}`),
+	}
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	outcomes, err := p.trade.Process(ctx, []event.Received{{Event: e, Raw: event.AppendJSON(nil, e)}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return outcomes[0]
+}
+
+func (p *platform) post(t *testing.T, path, body string, want int) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, p.url+path, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/cloudevents+json")
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	answer, err := io.ReadAll(response.Body)
+	if err != nil || response.StatusCode != want {
+		t.Fatalf("%d, want %d: %s %v", response.StatusCode, want, answer, err)
+	}
+	if response.StatusCode < 300 && len(answer) > 0 {
+		t.Errorf("the answer to an event must be empty: %s", answer)
+	}
+}
+
+func (p *platform) get(t *testing.T, path string) (int, string) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, p.url+path, nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, string(body)
+}
+
+func (p *platform) outboxRows(t *testing.T) (n int) {
+	t.Helper()
+	if err := p.pool.QueryRow(t.Context(), `SELECT count(*) FROM millrace.outbox`).Scan(&n); err != nil {
+		t.Fatal(err)
+	}
+	return n
+}
+
+func (p *platform) shown(t *testing.T) int {
+	t.Helper()
+	trades, err := views.ReadRecent(t.Context(), p.redis, views.Key("acme", "trades", "acct-1"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return len(trades)
+}
+
+// emitted waits for n records of a topic and returns the events' ids.
+func (p *platform) emitted(t *testing.T, topic string, n int) (ids []string) {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(p.KafkaBrokers...), kgo.ConsumeTopics(topic))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	for len(ids) < n {
+		fetches := client.PollFetches(ctx)
+		if ctx.Err() != nil {
+			t.Fatalf("%s has %v", topic, ids)
+		}
+		fetches.EachRecord(func(r *kgo.Record) {
+			var e struct{ ID string }
+			if err := json.Unmarshal(r.Value, &e); err != nil || string(r.Key) != "acct-1" {
+				t.Errorf("record %q %s: %v", r.Key, r.Value, err)
+			}
+			ids = append(ids, e.ID)
+		})
+	}
+	return ids
+}
+
+// A crash after the commit, before Redis and Kafka (fault 1): a sweep tells
+// both, and a sweep that finds nothing does nothing.
+func TestSweepAsked(t *testing.T) {
+	t.Parallel()
+	p := start(t, nil)
+	for n := range 25 {
+		if o := p.execute(t, fmt.Sprint("t-", n), 0); o.Kind != runtime.Applied {
+			t.Fatal(o)
+		}
+	}
+	p.post(t, "/sweep", "", http.StatusNoContent)
+	if p.outboxRows(t) != 0 || p.shown(t) != 25 {
+		t.Errorf("%d rows are left, %d trades shown", p.outboxRows(t), p.shown(t))
+	}
+	for _, topic := range []string{"position-events", "ledger-events"} {
+		ids := p.emitted(t, topic, 25)
+		if want := strings.TrimSuffix(topic, "-events") + "/acct-1/1"; ids[0] != want || len(ids) != 25 {
+			t.Errorf("%s has %v", topic, ids)
+		}
+	}
+	p.post(t, "/", `{"specversion":"1.0","id":"1","source":"/ping","type":"dev.knative.sources.ping"}`, http.StatusNoContent)
+	p.post(t, "/", strings.Repeat("x", maxBody+1), http.StatusRequestEntityTooLarge)
+	if code, _ := p.get(t, "/health/readiness"); code != http.StatusOK {
+		t.Error(code)
+	}
+	if code, _ := p.get(t, "/health/liveness"); code != http.StatusOK {
+		t.Error(code)
+	}
+	_, metrics := p.get(t, "/metrics")
+	for _, want := range []string{`millrace_sweeps_total{outcome="ok"} 2`, "millrace_outbox_rows 0", "millrace_relay_events_emitted_total 50", "millrace_relay_rows_swept_total 25"} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("metrics lack %q", want)
+		}
+	}
+	p.stop()
+	if err := <-p.exited; err != nil {
+		t.Error(err)
+	}
+}
+
+// Parked events that did not fit into the transaction of the one they waited
+// for are drained by sweeps.
+func TestSweepDrains(t *testing.T) {
+	t.Parallel()
+	p := start(t, nil)
+	for n := int64(2); n <= 10; n++ {
+		if o := p.execute(t, fmt.Sprint("t-", n), n); o.Kind != runtime.Parked {
+			t.Fatal(o)
+		}
+	}
+	p.execute(t, "t-1", 1)
+	p.until(t, func() bool {
+		p.post(t, "/sweep", "", http.StatusNoContent)
+		return p.outboxRows(t) == 0
+	})
+	if n := p.shown(t); n != 10 {
+		t.Errorf("%d trades are shown", n)
+	}
+}
+
+// until calls done, with PostgreSQL's clock moving on in between, until it says
+// so or the test's time is over.
+func (p *platform) until(t *testing.T, done func() bool) {
+	t.Helper()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for !done() {
+		select {
+		case <-tick.C:
+		case <-t.Context().Done():
+			t.Fatal("it did not come to that")
+		}
+	}
+}
+
+// With an interval nobody has to ask; and a flushed Redis is rebuilt (fault 21).
+func TestInterval(t *testing.T) {
+	t.Parallel()
+	p := start(t, func(c *Config) { c.Interval = 10 * time.Millisecond })
+	p.execute(t, "t-1", 0)
+	p.until(t, func() bool { return p.outboxRows(t) == 0 })
+	if p.shown(t) != 1 {
+		t.Error("the trade is not shown")
+	}
+	if err := p.redis.FlushAll(t.Context()).Err(); err != nil {
+		t.Fatal(err)
+	}
+	p.until(t, func() bool { return p.shown(t) == 1 })
+	p.stop()
+	if err := <-p.exited; err != nil {
+		t.Error(err)
+	}
+}
+
+// The process starts without any of its servers, says that it is not ready, and
+// does what it can.
+func TestStartsWithoutServers(t *testing.T) {
+	t.Parallel()
+	closed, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	nobody := closed.Addr().String()
+	_ = closed.Close()
+	c := Config{
+		Postgres: postgres.Config{URL: "postgres://u:secret@" + nobody + "/db", MaxConns: 2, ConnectTimeout: time.Second, IdleTime: time.Minute},
+		RedisURL: "redis://:secret@" + nobody, KafkaBrokers: []string{nobody},
+		BatchRows: 1, Lease: time.Second, DrainTimeout: time.Second,
+	}
+	listener, err := net.Listen("tcp", "127.0.0.1:0")
+	if err != nil {
+		t.Fatal(err)
+	}
+	p := &platform{url: "http://" + listener.Addr().String(), exited: make(chan error, 1)}
+	ctx, stop := context.WithCancel(t.Context())
+	log := slog.New(slog.NewJSONHandler(&p.logs, nil))
+	go func() { p.exited <- serve(ctx, listener, functions.All(), c, log) }()
+	if code, _ := p.get(t, "/health/readiness"); code != http.StatusServiceUnavailable {
+		t.Error(code)
+	}
+	if code, _ := p.get(t, "/health/liveness"); code != http.StatusOK {
+		t.Error(code)
+	}
+	p.post(t, "/sweep", "", http.StatusServiceUnavailable)
+	stop()
+	if err := <-p.exited; err != nil {
+		t.Error(err)
+	}
+	if strings.Contains(p.logs.String(), "secret") {
+		t.Error("a password is in the logs: " + p.logs.String())
+	}
+}
+
+// While one sweep goes on another one that is asked for has nothing to do.
+func TestSweepsDoNotPile(t *testing.T) {
+	t.Parallel()
+	s := &sweeper{}
+	s.sweeping.Lock()
+	s.rebuilding.Lock()
+	if swept, err := s.sweep(t.Context()); swept || err != nil {
+		t.Error(swept, err)
+	}
+}
+
+func TestConfigNamesAllThatIsWrong(t *testing.T) {
+	t.Setenv("DATABASE_URL", "postgres://u:secret@[")
+	t.Setenv("REDIS_URL", "redis://:secret@%zz")
+	t.Setenv("KAFKA_BROKERS", "a:1,")
+	t.Setenv("RELAY_INTERVAL", "-1s")
+	t.Setenv("RELAY_LEASE", "1ms")
+	t.Setenv("RELAY_BATCH_ROWS", "0")
+	_, err := FromEnvironment()
+	if err == nil {
+		t.Fatal("no error")
+	}
+	for _, want := range []string{"DATABASE_URL", "REDIS_URL", "KAFKA_BROKERS", "RELAY_INTERVAL", "RELAY_LEASE", "RELAY_BATCH_ROWS"} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("%s is not named in: %v", want, err)
+		}
+	}
+	if strings.Contains(err.Error(), "secret") {
+		t.Error(err)
+	}
+}
+
+func TestConfigDefaults(t *testing.T) {
+	t.Setenv("DATABASE_URL", "postgres://u@h/db")
+	t.Setenv("REDIS_URL", "redis://h:1?addr=i:2")
+	t.Setenv("KAFKA_BROKERS", "a:1,b:2")
+	c, err := FromEnvironment()
+	if err != nil {
+		t.Fatal(err)
+	}
+	if c.Interval != 0 || c.OlderThan != 5*time.Second || c.address() != ":8080" || len(c.KafkaBrokers) != 2 {
+		t.Errorf("%+v", c)
+	}
+	c.ListenAddress = "127.0.0.1:1"
+	if c.address() != c.ListenAddress {
+		t.Error(c.address())
+	}
+	c.ListenAddress = "256.0.0.1:1"
+	if err := Run(t.Context(), nil, c, slog.Default()); err == nil {
+		t.Error("listens nowhere")
+	}
+}
