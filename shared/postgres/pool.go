@@ -11,6 +11,7 @@ import (
 
 // Config is how a process connects.
 type Config struct {
+	// URL is a postgres:// URL, or libpq's words.
 	URL string `env:"DATABASE_URL,required"`
 	// MaxConns bounds the connections of this process: instances times this
 	// stays below the server's max_connections.

@@ -6,6 +6,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/jackc/pgx/v5/pgxpool"
 	"golang.org/x/sync/errgroup"
 
 	"github.com/millrace/millrace/shared/event"
@@ -40,6 +41,24 @@ func TestProcess(t *testing.T) {
 	}
 	expect(t, w.summary(t, "x"), "total=3 version=3 audit=a:applied,b:applied,c:refused dead=a:identity-conflict,c:negative")
 	expect(t, w.text(t, `SELECT sum(value)::text FROM millrace.aggregates WHERE key = 'house'`), "3")
+}
+
+// A pooler in transaction mode keeps no prepared statements for a session.
+func TestWithoutPreparedStatements(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	pool, err := pgxpool.New(t.Context(), w.url+"&default_query_exec_mode=cache_describe&pool_max_conns=1")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer pool.Close()
+	w.Processor.pool = pool
+	expect(t, kinds(w.process(t, add("c", "x", 3, 4), add("a", "x", 1, 1), add("r", "x", 0, -1), add("a", "x", 1, 1))),
+		"parked applied refused duplicate ")
+	expect(t, kinds(w.process(t, add("b", "x", 2, 2))), "applied ")
+	expect(t, w.summary(t, "x"), "total=7 version=4 stream=3+0 audit=a:applied,r:refused,b:applied,c:applied dead=r:negative")
+	w.pool = pool
+	expect(t, w.text(t, `SELECT count(*)::text FROM pg_prepared_statements`), "0")
 }
 
 func TestStreams(t *testing.T) {

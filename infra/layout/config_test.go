@@ -1,0 +1,113 @@
+package layout
+
+import (
+	"flag"
+	"fmt"
+	"go/ast"
+	"go/parser"
+	"go/token"
+	"os"
+	"path/filepath"
+	"reflect"
+	"strings"
+	"testing"
+)
+
+var update = flag.Bool("update", false, "rewrite the tables of docs/servers.md")
+
+// The tables of settings in the documentation are made of the structs that the
+// code reads, so that they can neither lack one nor explain one that is gone.
+func TestSettingsAreDocumented(t *testing.T) {
+	t.Parallel()
+	const file = "../../docs/servers.md"
+	doc, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	text := string(doc)
+	for name, dirs := range map[string][]string{
+		"function": {"shared/runtime", "shared/postgres"},
+		"trigger":  {"triggers/kafka"},
+		"relay":    {"triggers/relay", "shared/postgres"},
+	} {
+		var rows strings.Builder
+		rows.WriteString("| variable | default | |\n| --- | --- | --- |\n")
+		for _, dir := range dirs {
+			rows.WriteString(settings(t, filepath.Join("../..", dir)))
+		}
+		if name == "relay" {
+			rows.WriteString("\n`DRAIN_LIMIT`, `PARKED_LIMIT` and `DEAD_LETTER_LIMIT` are as for a function.\n")
+		}
+		begin, end := fmt.Sprintf("<!-- %s -->\n", name), fmt.Sprintf("<!-- end of %s -->", name)
+		head, rest, ok := strings.Cut(text, begin)
+		old, tail, ok2 := strings.Cut(rest, end)
+		if !ok || !ok2 {
+			t.Fatalf("docs/servers.md has no place for the table %q", name)
+		}
+		if want := rows.String(); old != want && !*update {
+			t.Errorf("the table of the %s in docs/servers.md differs from the code: go test ./infra/layout -update", name)
+		}
+		text = head + begin + rows.String() + end + tail
+	}
+	if *update {
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil { //nolint:gosec // a document
+			t.Fatal(err)
+		}
+	}
+}
+
+// settings returns the table rows of all struct fields of a package that are
+// read from the environment.
+func settings(t *testing.T, dir string) string {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(dir, "*.go"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	var rows strings.Builder
+	for _, file := range files {
+		parsed, err := parser.ParseFile(token.NewFileSet(), file, nil, parser.ParseComments)
+		if err != nil {
+			t.Fatal(err)
+		}
+		ast.Inspect(parsed, func(n ast.Node) bool {
+			if s, ok := n.(*ast.StructType); ok {
+				rows.WriteString(structRows(t, s))
+			}
+			return true
+		})
+	}
+	return rows.String()
+}
+
+func structRows(t *testing.T, s *ast.StructType) string {
+	t.Helper()
+	var rows strings.Builder
+	var comment string
+	for _, field := range s.Fields.List {
+		if text := strings.Join(strings.Fields(field.Doc.Text()), " "); text != "" {
+			comment = text
+		}
+		if field.Tag == nil {
+			comment = ""
+			continue
+		}
+		tag := reflect.StructTag(strings.Trim(field.Tag.Value, "`"))
+		name, options, _ := strings.Cut(tag.Get("env"), ",")
+		if name == "" {
+			continue
+		}
+		value := "`" + tag.Get("envDefault") + "`"
+		switch {
+		case strings.Contains(options, "required"):
+			value = "required"
+		case value == "``":
+			value = ""
+		}
+		if comment == "" {
+			t.Errorf("the setting %s has no comment", name)
+		}
+		fmt.Fprintf(&rows, "| `%s` | %s | %s |\n", name, value, comment)
+	}
+	return rows.String()
+}
