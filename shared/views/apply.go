@@ -3,7 +3,6 @@ package views
 import (
 	"context"
 	"errors"
-	"fmt"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -53,7 +52,7 @@ func oneKeyACall(client redis.UniversalClient) bool {
 func cut(p plan, claim Claim, oneKey bool) []*call {
 	var calls []*call
 	var last *call
-	for _, part := range p.parts(callViews) {
+	for _, part := range p.parts(callViews, callBytes) {
 		size := sizeOf(part)
 		if last == nil || oneKey || !last.takes(part, size) {
 			last = &call{kind: part[0].kind, claim: claim}
@@ -116,8 +115,5 @@ func run(ctx context.Context, client redis.UniversalClient, calls []*call, outco
 		}
 		calls = unknown
 	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("%w", err)
-	}
-	return nil
+	return errors.Join(errs...)
 }

@@ -5,6 +5,7 @@ import (
 	"maps"
 	"slices"
 	"strconv"
+	"strings"
 	"testing"
 	"time"
 
@@ -130,6 +131,11 @@ func TestTombstonesExpire(t *testing.T) {
 		if graves := client.ZRange(t.Context(), key+":t", 0, -1).Val(); !slices.Equal(graves, []string{"stays"}) {
 			t.Fatal(graves)
 		}
+		// One that is shown again has none: its version would be forgotten with it.
+		apply(t, client, soon(), Member{Key: key, Member: "stays", Version: 6, Present: true})
+		if graves := client.ZCard(t.Context(), key+":t").Val(); graves != 0 {
+			t.Fatal(graves)
+		}
 	})
 }
 
@@ -198,6 +204,21 @@ func TestExpired(t *testing.T) {
 				t.Fatalf("%T was written", view)
 			}
 			expect(t, apply(t, client, soon(), view)[0], Applied)
+		}
+	})
+}
+
+// A deadline further away than any claim's means that this machine's clock was taken
+// for the server's.
+func TestDeadlineTooFar(t *testing.T) {
+	backends(t, func(t *testing.T, client redis.UniversalClient) {
+		claim := Claim{Deadline: time.Now().Add(TombstoneTTL + time.Hour)}
+		result, err := Apply(t.Context(), client, oneOfEach(newTenant()), claim)
+		if err == nil || !strings.Contains(err.Error(), "deadline") || result.Count(Unknown) != 3 {
+			t.Fatal(result, err)
+		}
+		if _, err := Apply(t.Context(), client, oneOfEach(newTenant()), Claim{}); err == nil {
+			t.Fatal("a claim without a deadline was applied")
 		}
 	})
 }

@@ -20,7 +20,8 @@ const (
 // A Claim says until when and as whose word views are applied.
 type Claim struct {
 	// Deadline is when the scripts begin to refuse the views, by the clock of the
-	// Redis servers: Lifetime after the views' state was read or committed.
+	// Redis servers: Lifetime after the views' state was read or committed. One further
+	// away than TombstoneTTL is an error.
 	Deadline time.Time
 	// Epoch is the database's epoch, read in the same snapshot as the state. It
 	// grows whenever the database may have gone back (a failover, a restore), and a

@@ -1,11 +1,14 @@
 package views
 
 import (
+	"context"
 	"fmt"
 	"math/rand/v2"
+	"slices"
 	"testing"
 
 	"github.com/redis/go-redis/v9"
+	"golang.org/x/sync/errgroup"
 	"pgregory.net/rapid"
 )
 
@@ -13,15 +16,12 @@ import (
 // the end what applying the latest of each shows.
 func TestConverges(t *testing.T) {
 	backends(t, func(t *testing.T, client redis.UniversalClient) {
-		rapid.Check(t, func(rt *rapid.T) {
+		check(t, func(rt *rapid.T) {
 			world := newWorld(rt)
 			claims := world.history.Draw(rt, "claims")
 			// Whatever was drawn, each latest claim comes at some time.
 			claims = append(claims, world.latest()...)
-			seed := rapid.Uint64().Draw(rt, "order")
-			rand.New(rand.NewPCG(seed, 0)).Shuffle(len(claims), func(i, j int) {
-				claims[i], claims[j] = claims[j], claims[i]
-			})
+			claims = rapid.Permutation(claims).Draw(rt, "order")
 			tenant := newTenant()
 			for from := 0; from < len(claims); {
 				to := min(len(claims), from+rapid.IntRange(1, 6).Draw(rt, "claims at once"))
@@ -35,6 +35,36 @@ func TestConverges(t *testing.T) {
 				world.apply(rt, client, ordered, []change{claim})
 			}
 			world.compare(rt, client, ordered)
+		})
+	})
+}
+
+// The same with several processes that apply at once.
+func TestConvergesConcurrently(t *testing.T) {
+	backends(t, func(t *testing.T, client redis.UniversalClient) {
+		check(t, func(rt *rapid.T) {
+			world := newWorld(rt)
+			var orders [][]change
+			for range 4 {
+				claims := append(world.history.Draw(rt, "claims"), world.latest()...)
+				orders = append(orders, rapid.Permutation(claims).Draw(rt, "order"))
+			}
+			tenant := newTenant()
+			var group errgroup.Group
+			for _, claims := range orders {
+				group.Go(func() error {
+					for chunk := range slices.Chunk(claims, 3) {
+						if err := world.send(t.Context(), client, tenant, chunk, false); err != nil {
+							return err
+						}
+					}
+					return nil
+				})
+			}
+			if err := group.Wait(); err != nil {
+				rt.Fatal(err)
+			}
+			world.compare(rt, client, tenant)
 		})
 	})
 }
@@ -117,8 +147,14 @@ func (w *world) render(tenant string, c change) View {
 	}
 }
 
-// apply applies changes, those of one epoch in one claim.
 func (w *world) apply(t *rapid.T, client redis.UniversalClient, tenant string, changes []change) {
+	if err := w.send(t.Context(), client, tenant, changes, rapid.Bool().Draw(t, "rewrite")); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// send applies changes, those of one epoch in one claim.
+func (w *world) send(ctx context.Context, client redis.UniversalClient, tenant string, changes []change, rewrite bool) error {
 	for epoch := int64(1); epoch <= w.epochs; epoch++ {
 		var views []View
 		for _, c := range changes {
@@ -127,13 +163,16 @@ func (w *world) apply(t *rapid.T, client redis.UniversalClient, tenant string, c
 			}
 		}
 		claim := soon()
-		claim.Epoch = epoch
-		claim.Rewrite = rapid.Bool().Draw(t, "rewrite")
-		result, err := Apply(t.Context(), client, views, claim)
-		if err != nil || !result.Settled() {
-			t.Fatal(result, err)
+		claim.Epoch, claim.Rewrite = epoch, rewrite
+		result, err := Apply(ctx, client, views, claim)
+		if err != nil {
+			return err
+		}
+		if !result.Settled() {
+			return fmt.Errorf("%v", result.Outcomes)
 		}
 	}
+	return nil
 }
 
 func (w *world) compare(t *rapid.T, client redis.UniversalClient, tenant string) {

@@ -3,6 +3,7 @@ package views
 import (
 	"context"
 	"fmt"
+	"math"
 
 	"github.com/redis/go-redis/v9"
 )
@@ -36,7 +37,7 @@ func Diff(ctx context.Context, client redis.UniversalClient, views []View) ([]Di
 		return nil, err
 	}
 	var found []Difference
-	parts := plan.parts(len(plan.entries))
+	parts := plan.parts(math.MaxInt, math.MaxInt)
 	for len(parts) > 0 {
 		n := min(diffKeys, len(parts))
 		pipe := client.Pipeline()

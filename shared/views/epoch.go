@@ -48,7 +48,9 @@ type Master struct {
 
 type slotRange struct{ first, last int }
 
-// Holds says whether a key is on the master.
+// Holds says whether a key was on the master when it was checked. A slot that has
+// moved to it since, from one that was to be rebuilt too, is not: where slots are
+// being moved, rebuild everything instead of what masters hold.
 func (m Master) Holds(key string) bool { return m.owns(slotOf(key)) }
 
 func (m Master) owns(slot int) bool {

@@ -69,7 +69,7 @@ func TestFlushed(t *testing.T) {
 		for _, master := range masters {
 			var here []View
 			for _, view := range views {
-				if master.Holds(view.ref().key) {
+				if master.Holds(KeyOf(view)) {
 					here = append(here, view)
 				}
 			}

@@ -95,13 +95,18 @@ func (e entry) same(other entry) bool {
 	return e.kind == other.kind && e.key == other.key && e.member == other.member
 }
 
-// parts cuts the entries into those of one key each, at most limit in one part.
-func (p *plan) parts(limit int) [][]entry {
+// parts cuts the entries into those of one key each, at most so many views and, if
+// there are several, so many bytes in one part.
+func (p *plan) parts(views, bytes int) [][]entry {
 	var parts [][]entry
 	for from := 0; from < len(p.entries); {
-		to := from + 1
-		for to < len(p.entries) && to-from < limit &&
-			p.entries[to].kind == p.entries[from].kind && p.entries[to].key == p.entries[from].key {
+		first := &p.entries[from]
+		to, sum := from+1, first.size.bytes
+		for to < len(p.entries) && to-from < views {
+			next := &p.entries[to]
+			if sum += next.size.bytes; next.kind != first.kind || next.key != first.key || sum > bytes {
+				break
+			}
 			to++
 		}
 		parts = append(parts, p.entries[from:to])

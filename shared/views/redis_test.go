@@ -2,10 +2,12 @@ package views
 
 import (
 	"bufio"
+	"flag"
 	"fmt"
 	"net"
 	"os"
 	"os/exec"
+	"strconv"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -13,6 +15,7 @@ import (
 
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
+	"pgregory.net/rapid"
 )
 
 // server is the redis-server that the tests of this process share, or nil where
@@ -20,6 +23,10 @@ import (
 var server *redisServer
 
 func TestMain(m *testing.M) {
+	// Flags override this; see check.
+	if err := flag.Set("rapid.checks", strconv.Itoa(checks)); err != nil {
+		panic(err)
+	}
 	code := func() int {
 		path, err := exec.LookPath("redis-server")
 		if err != nil {
@@ -124,6 +131,22 @@ func ownRedis(t *testing.T, more ...string) *redisServer {
 	}
 	t.Cleanup(s.stop)
 	return s
+}
+
+// checks is how many examples of a property are checked at a time.
+const checks = 25
+
+// check checks a property, on a real server four times as often as on its fake,
+// which is fifty times slower.
+func check(t *testing.T, property func(*rapid.T)) {
+	t.Helper()
+	rounds := 4
+	if strings.HasSuffix(t.Name(), "/miniredis") {
+		rounds = 1
+	}
+	for range rounds {
+		rapid.Check(t, property)
+	}
 }
 
 // backends runs a test against the real server and against its fake.

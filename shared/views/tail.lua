@@ -2,7 +2,11 @@
 -- The tail of every script: takes the keys one by one. A key that fails does not
 -- keep its neighbours from being written.
 local letters, errors = {}, {}
-local expired = now >= tonumber(ARGV[1])
+local deadline = tonumber(ARGV[1])
+if deadline > now + tonumber(ttl) then
+  return redis.error_reply('ERR the deadline is further away than a tombstone stays')
+end
+local expired = now >= deadline
 local at = 6
 if before then before() end
 for k = 1, #KEYS, width do

@@ -27,6 +27,9 @@ type View interface {
 // bytes they have.
 type size struct{ args, bytes int }
 
+// KeyOf returns the key that a view is shown at.
+func KeyOf(v View) string { return v.ref().key }
+
 // ref tells views apart: two views with the same key and member are of the same
 // thing, and the one with the later version is what it shows.
 type ref struct {
