@@ -19,12 +19,13 @@ type Kind int
 
 // The kinds of failed requests.
 const (
-	Unavailable Kind = iota // could not commit in time: the same request may pass later
-	Overloaded              // no room before the deadline: the same request may pass later
-	Unreadable              // the body as a whole cannot be read: it never will
-	TooLarge                // the body is over the limit: its parts may pass
-	WrongMedia              // no CloudEvents content
-	WrongMethod             // not a POST
+	Unavailable   Kind = iota // could not commit in time: the same request may pass later
+	Overloaded                // no room before the deadline: the same request may pass later
+	Unreadable                // the body as a whole cannot be read: it never will
+	TooLarge                  // the body is over the limit: its parts may pass
+	Unprocessable             // one of its events can be neither decided nor kept: the others may pass
+	WrongMedia                // no CloudEvents content
+	WrongMethod               // not a POST
 )
 
 var kinds = map[Kind]struct {
@@ -32,12 +33,13 @@ var kinds = map[Kind]struct {
 	status int
 	retry  bool
 }{
-	Unavailable: {"unavailable", http.StatusServiceUnavailable, true},
-	Overloaded:  {"overloaded", http.StatusTooManyRequests, true},
-	Unreadable:  {"unreadable", http.StatusBadRequest, false},
-	TooLarge:    {"too-large", http.StatusRequestEntityTooLarge, false},
-	WrongMedia:  {"wrong-media", http.StatusUnsupportedMediaType, false},
-	WrongMethod: {"wrong-method", http.StatusMethodNotAllowed, false},
+	Unavailable:   {"unavailable", http.StatusServiceUnavailable, true},
+	Overloaded:    {"overloaded", http.StatusTooManyRequests, true},
+	Unreadable:    {"unreadable", http.StatusBadRequest, false},
+	TooLarge:      {"too-large", http.StatusRequestEntityTooLarge, false},
+	Unprocessable: {"unprocessable", http.StatusUnprocessableEntity, false},
+	WrongMedia:    {"wrong-media", http.StatusUnsupportedMediaType, false},
+	WrongMethod:   {"wrong-method", http.StatusMethodNotAllowed, false},
 }
 
 // String returns the kind's word, fit for a metric label.

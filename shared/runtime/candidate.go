@@ -22,6 +22,7 @@ type candidate struct {
 	seen    *seenRow       // what is known of its identity, for fromDB only
 
 	outcome Outcome
+	failed  error // a *fault.Error of this event alone, which leaves it undecided
 	request *request
 }
 

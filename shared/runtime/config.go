@@ -53,12 +53,13 @@ type Config struct {
 
 // Limits bounds what a batch or a tenant may leave behind.
 type Limits struct {
-	// Drain is how many parked events of a stream one transaction decides.
+	// Drain is how many parked events one transaction decides.
 	Drain int `env:"DRAIN_LIMIT" envDefault:"1000"`
 	// Parked is how many parked events a tenant may have; more are dead letters.
 	Parked int `env:"PARKED_LIMIT" envDefault:"100000"`
-	// DeadLetters is how many open dead letters a tenant may have before its
-	// events are not taken any more.
+	// DeadLetters is how many open dead letters a tenant may have. What would be
+	// one more is refused with 422, and the trigger puts it into the dead-letter
+	// topic.
 	DeadLetters int `env:"DEAD_LETTER_LIMIT" envDefault:"1000000"`
 }
 

@@ -74,7 +74,7 @@ type planned struct {
 
 // limits bounds what one batch or tenant may do.
 type limits struct {
-	drain  int // parked events drained from one stream in one transaction
+	drain  int // parked events drained from one stream
 	parked int // parked events of one tenant
 	dead   int // open dead letters of one tenant
 }

@@ -1,8 +1,10 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"errors"
+	"fmt"
 	"log/slog"
 	"strings"
 	"time"
@@ -56,6 +58,7 @@ func (p *Processor) Process(ctx context.Context, events []event.Received) ([]Out
 	outcomes := make([]Outcome, len(batch))
 	for n, c := range batch {
 		outcomes[n] = c.outcome
+		err = cmp.Or(err, c.failed)
 	}
 	return outcomes, err
 }
@@ -65,12 +68,15 @@ func (p *Processor) Process(ctx context.Context, events []event.Received) ([]Out
 // a dead letter.
 func (p *Processor) decide(ctx context.Context, bucket int, batch []*candidate) error {
 	err := p.attempts(ctx, bucket, batch, nil, nil)
-	if !postgres.Refused(err) {
+	if !refused(err) {
 		return err
 	}
 	if len(batch) > 1 {
 		half := len(batch) / 2
-		return errors.Join(p.decide(ctx, bucket, batch[:half]), p.decide(ctx, bucket, batch[half:]))
+		if err := p.decide(ctx, bucket, batch[:half]); err != nil {
+			return err // the right half must not overtake it
+		}
+		return p.decide(ctx, bucket, batch[half:])
 	}
 	if len(batch) == 1 && batch[0].invalid == nil {
 		return p.decideAlone(ctx, bucket, batch)
@@ -78,16 +84,28 @@ func (p *Processor) decide(ctx context.Context, bucket int, batch []*candidate) 
 	return err
 }
 
+// refused reports whether some event of the transaction is at fault: the
+// database refuses its data, or the function's code broke on it.
+func refused(err error) bool {
+	var crash *crashed
+	return postgres.Refused(err) || errors.As(err, &crash)
+}
+
+// crashed is a panic outside of the rules, as in rendering a view.
+type crashed struct{ cause any }
+
+func (c *crashed) Error() string { return fmt.Sprintf("the function panicked: %v", c.cause) }
+
 // decideAlone decides an event without the parked ones that waited for it,
 // which may be what the database refuses. They are left to Drain.
 func (p *Processor) decideAlone(ctx context.Context, bucket int, batch []*candidate) error {
 	alone := *p
 	alone.limits.drain = 0
 	err := alone.attempts(ctx, bucket, batch, nil, nil)
-	if !postgres.Refused(err) {
+	if !refused(err) {
 		return err
 	}
-	p.log.Error("the database refuses an event", "id", batch[0].event.ID, "error", err)
+	p.log.Error("an event cannot be stored", "id", batch[0].event.ID, "error", err)
 	batch[0].invalid = event.Invalidf(notStorable, "%v", err)
 	return p.attempts(ctx, bucket, batch, nil, nil)
 }
@@ -114,12 +132,15 @@ func (p *Processor) attempts(ctx context.Context, bucket int, batch []*candidate
 			}
 			continue
 		case errors.As(err, &over):
-			return fault.New(fault.Overloaded, "%v", over)
+			if batch = over.fail(batch); len(batch) == 0 {
+				return nil
+			}
+			continue
 		case postgres.Code(err) == postgres.UniqueViolation && conflicts < 3:
 			// Somebody else decided one of these events meanwhile, for another
 			// entity: the next attempt sees it.
 			conflicts++
-		case postgres.Refused(err):
+		case refused(err):
 			return err
 		}
 		p.log.Warn("a transaction is tried again", "events", len(batch), "error", postgres.Redact(err.Error()))
@@ -156,7 +177,7 @@ func (p *Processor) attempt(ctx context.Context, bucket int, batch []*candidate,
 		batch: batch, drains: drains, poison: poison,
 	}
 	plan, err := t.run(ctx, p.pool)
-	if postgres.Refused(err) && len(batch) == 0 && plan != nil && len(plan.decide) == 1 {
+	if refused(err) && len(batch) == 0 && plan != nil && len(plan.decide) == 1 {
 		return &poisoned{plan.decide[0], event.Invalidf(notStorable, "%v", err)}
 	}
 	if err != nil {
@@ -217,7 +238,7 @@ func (t *transaction) report(p *plan) {
 func (p *Processor) Drain(ctx context.Context, s outbox.Stream) error {
 	key := streamKey{entityKey{s.TenantID, s.Subject}, s.Source}
 	err := p.attempts(ctx, 0, nil, []streamKey{key}, nil)
-	if !postgres.Refused(err) {
+	if !refused(err) {
 		return err
 	}
 	// The database refuses one of them: one by one, it shows which.

@@ -10,6 +10,9 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/millrace/millrace/shared/event"
+	"github.com/millrace/millrace/shared/fault"
+	"github.com/millrace/millrace/shared/function"
+	"github.com/millrace/millrace/shared/views"
 )
 
 func kinds(outcomes []Outcome) string {
@@ -181,4 +184,61 @@ func TestOneIdentityTwoEntities(t *testing.T) {
 	}
 	expect(t, w.text(t, `SELECT sum(total)::text FROM counters`), "50")
 	expect(t, w.text(t, `SELECT count(*)::text FROM millrace.dead_letters WHERE reason = 'identity-conflict'`), "50")
+}
+
+// A tenant with too many dead letters keeps no more of them; what can be
+// decided goes on, and so do other tenants.
+func TestDeadLetterLimit(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.limits.dead = 2
+	w.process(t, add("i1", "x", 0, 1, "invalid"), add("i2", "x", 0, 1, "invalid"))
+	outcomes, err := w.Process(t.Context(), []event.Received{add("a", "x", 0, 1), add("i3", "x", 0, 1, "invalid"), add("b", "x", 0, 1)})
+	if fault.KindOf(err) != fault.Unprocessable {
+		t.Errorf("got %v, want unprocessable", err)
+	}
+	expect(t, kinds(outcomes), "applied  applied ")
+	expect(t, w.summary(t, "x"), "total=2 version=2 audit=a:applied,b:applied dead=i1:bad-payload,i2:bad-payload")
+}
+
+// The limit of a drain is the transaction's, over all streams.
+func TestDrainLimitOfManyStreams(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	var parked, closing []event.Received
+	for i := range 5 {
+		subject := fmt.Sprint("s", i)
+		for n := int64(2); n <= 4; n++ {
+			parked = append(parked, add(fmt.Sprint(subject, n), subject, n, 1))
+		}
+		closing = append(closing, add(fmt.Sprint(subject, 1), subject, 1, 1))
+	}
+	w.process(t, parked...)
+	w.process(t, closing...)
+	expect(t, w.text(t, `SELECT sum(position) || '+' || sum(parked) FROM millrace.streams`), "10+10")
+	for n := 0; n < len(w.offered()); n++ {
+		for _, stream := range w.offered()[n].Drain {
+			if err := w.Drain(t.Context(), stream); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	expect(t, w.text(t, `SELECT sum(position) || '+' || sum(parked) FROM millrace.streams`), "20+0")
+}
+
+// A function that breaks outside of its rules breaks on one event, not on its
+// neighbours.
+func TestViewsPanic(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	fn := newCounter()
+	fn.Views = func(e *function.Entity[counter]) []views.View {
+		if e.State.Total >= 100 {
+			panic("no view for that")
+		}
+		return nil
+	}
+	w.fn = fn
+	expect(t, kinds(w.process(t, add("a", "x", 0, 1), add("b", "y", 0, 100), add("c", "x", 0, 1))), "applied dead applied ")
+	expect(t, w.summary(t, "x"), "total=2 version=2 audit=a:applied,c:applied")
 }

@@ -145,8 +145,9 @@ func (t *transaction) queueReadParked(b *pgx.Batch, p *plan) {
 		for n, key := range moving {
 			positions[n] = t.known.streams[key].position
 		}
-		limit := t.limits.drain + len(t.batch) + 1
-		b.Queue(readNextParked, fn, tenants, subjects, sources, positions, limit).Query(t.scanParked)
+		// The limit is the transaction's. One row more tells whether more is ready.
+		t.limits.drain = min(t.limits.drain, max(1, t.limits.drain/len(moving)))
+		b.Queue(readNextParked, fn, tenants, subjects, sources, positions, t.limits.drain+1).Query(t.scanParked)
 	}
 	if len(p.park) > 0 {
 		keys, sequences := make([]streamKey, len(p.park)), make([]int64, len(p.park))

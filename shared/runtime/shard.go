@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"sync"
 	"sync/atomic"
@@ -147,7 +148,7 @@ func (s *shard) process(taken []*candidate) {
 		err := s.processor.decide(ctx, s.bucket, batch)
 		cancel()
 		for _, c := range batch {
-			c.request.finish(err)
+			c.request.finish(cmp.Or(c.failed, err))
 		}
 	}
 	freed := map[string]int{}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 	"time"
 
@@ -12,6 +13,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/millrace/millrace/shared/event"
+	"github.com/millrace/millrace/shared/fault"
 	"github.com/millrace/millrace/shared/function"
 	"github.com/millrace/millrace/shared/money"
 	"github.com/millrace/millrace/shared/outbox"
@@ -47,12 +49,24 @@ type decision struct {
 
 type deltaKey struct{ tenant, name, key, field string }
 
-// errOverLimit says that a tenant has too many open dead letters: its events
-// are not taken until somebody has seen to them.
-type errOverLimit struct{ tenants []string }
+// errOverLimit names the events that may not become dead letters, since their
+// tenants have too many already.
+type errOverLimit struct{ events map[*candidate]bool }
 
-func (e *errOverLimit) Error() string {
-	return fmt.Sprintf("the tenants %q have too many open dead letters", e.tenants)
+func (e *errOverLimit) Error() string { return "too many open dead letters" }
+
+// fail takes the events out of batch. Their requests fail in such a way that
+// the trigger puts them, alone, into the published dead-letter topic.
+func (e *errOverLimit) fail(batch []*candidate) (rest []*candidate) {
+	for _, c := range batch {
+		if !e.events[c] {
+			rest = append(rest, c)
+			continue
+		}
+		c.failed = fault.New(fault.Unprocessable,
+			"an event cannot be decided, and tenant %q has too many open dead letters to keep one more", tenantOf(c))
+	}
+	return rest
 }
 
 // poisoned says which event the rules broke on.
@@ -98,7 +112,12 @@ func (t *transaction) addPending(c *candidate) {
 // run runs the transaction on a connection of the pool. On an error nothing
 // of it took effect, or, if the reply to the commit was lost, all of it did:
 // the caller runs the batch again, and finds out.
-func (t *transaction) run(ctx context.Context, pool *pgxpool.Pool) (*plan, error) {
+func (t *transaction) run(ctx context.Context, pool *pgxpool.Pool) (p *plan, err error) {
+	defer func() {
+		if r := recover(); r != nil {
+			err = &crashed{r}
+		}
+	}()
 	conn, err := pool.Acquire(ctx)
 	if err != nil {
 		return nil, fmt.Errorf("getting a connection: %w", err)
@@ -106,8 +125,7 @@ func (t *transaction) run(ctx context.Context, pool *pgxpool.Pool) (*plan, error
 	// A connection that is released inside a transaction is closed by the pool,
 	// and PostgreSQL rolls back.
 	defer conn.Release()
-	p, err := t.read(ctx, conn)
-	if err != nil {
+	if p, err = t.read(ctx, conn); err != nil {
 		return nil, err
 	}
 	if err := t.checkDeadLetters(ctx, conn, p); err != nil {
@@ -169,29 +187,29 @@ func (t *transaction) loadDrained(ctx context.Context, conn *pgxpool.Conn, p *pl
 	return nil
 }
 
+// checkDeadLetters holds tenants to their limit. What was parked is bounded
+// already.
 func (t *transaction) checkDeadLetters(ctx context.Context, conn *pgxpool.Conn, p *plan) error {
-	if len(p.dead) == 0 {
+	tenants := map[string]int{}
+	for _, d := range p.dead {
+		tenants[tenantOf(d.candidate)] = 0
+	}
+	if len(tenants) == 0 {
 		return nil
 	}
-	var tenants []string
-	for _, d := range p.dead {
-		tenants = append(tenants, tenantOf(d.candidate))
-	}
-	slices.Sort(tenants)
-	open := map[string]int{}
 	b := &pgx.Batch{}
-	b.Queue(countDead, slices.Compact(tenants), t.limits.dead).Query(scanCounts(open))
+	b.Queue(countDead, slices.Sorted(maps.Keys(tenants)), t.limits.dead).Query(scanCounts(tenants))
 	if err := conn.SendBatch(ctx, b).Close(); err != nil {
 		return fmt.Errorf("counting dead letters: %w", err)
 	}
-	over := &errOverLimit{}
-	for tenant, n := range open {
-		if n >= t.limits.dead {
-			over.tenants = append(over.tenants, tenant)
+	over := map[*candidate]bool{}
+	for _, d := range p.dead {
+		if !d.fromDB && tenants[tenantOf(d.candidate)] >= t.limits.dead {
+			over[d.candidate] = true
 		}
 	}
-	if len(over.tenants) > 0 {
-		return over
+	if len(over) > 0 {
+		return &errOverLimit{over}
 	}
 	return nil
 }
