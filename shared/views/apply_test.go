@@ -13,7 +13,8 @@ import (
 )
 
 func TestHash(t *testing.T) {
-	backends(t, func(t *testing.T, client redis.UniversalClient) {
+	backends(t, func(t *subject) {
+		client := t.client
 		key := Key(newTenant(), "position", "acct-1")
 		at := func(version int64, fields map[string]string) Outcome {
 			t.Helper()
@@ -51,7 +52,8 @@ func TestHash(t *testing.T) {
 
 // A hash has more fields than Lua's stack takes at once.
 func TestLargeHash(t *testing.T) {
-	backends(t, func(t *testing.T, client redis.UniversalClient) {
+	backends(t, func(t *subject) {
+		client := t.client
 		fields := map[string]string{}
 		for i := range MaxFields {
 			fields[strconv.Itoa(i)] = "value"
@@ -65,7 +67,8 @@ func TestLargeHash(t *testing.T) {
 }
 
 func TestMember(t *testing.T) {
-	backends(t, func(t *testing.T, client redis.UniversalClient) {
+	backends(t, func(t *subject) {
+		client := t.client
 		key := Key(newTenant(), "exposure")
 		at := func(member string, version int64, score float64, present bool) Outcome {
 			t.Helper()
@@ -114,7 +117,8 @@ func TestMember(t *testing.T) {
 
 // Tombstones go once no claim can be alive that they would have to stop.
 func TestTombstonesExpire(t *testing.T) {
-	backends(t, func(t *testing.T, client redis.UniversalClient) {
+	backends(t, func(t *subject) {
+		client := t.client
 		key := Key(newTenant(), "active")
 		apply(t, client, soon(),
 			Member{Key: key, Member: "gone", Version: 5},
@@ -140,7 +144,8 @@ func TestTombstonesExpire(t *testing.T) {
 }
 
 func TestRecent(t *testing.T) {
-	backends(t, func(t *testing.T, client redis.UniversalClient) {
+	backends(t, func(t *subject) {
+		client := t.client
 		key := Key(newTenant(), "trades", "acct-1")
 		at := func(place int, version int64, value string) Outcome {
 			t.Helper()
@@ -196,7 +201,8 @@ func TestRecent(t *testing.T) {
 
 // Past its deadline a claim writes nothing.
 func TestExpired(t *testing.T) {
-	backends(t, func(t *testing.T, client redis.UniversalClient) {
+	backends(t, func(t *subject) {
+		client := t.client
 		claim := Claim{Deadline: time.Now().Add(-time.Millisecond)}
 		for _, view := range oneOfEach(newTenant()) {
 			expect(t, apply(t, client, claim, view)[0], Expired)
@@ -211,7 +217,8 @@ func TestExpired(t *testing.T) {
 // A deadline further away than any claim's means that this machine's clock was taken
 // for the server's.
 func TestDeadlineTooFar(t *testing.T) {
-	backends(t, func(t *testing.T, client redis.UniversalClient) {
+	backends(t, func(t *subject) {
+		client := t.client
 		claim := Claim{Deadline: time.Now().Add(TombstoneTTL + time.Hour)}
 		result, err := Apply(t.Context(), client, oneOfEach(newTenant()), claim)
 		if err == nil || !strings.Contains(err.Error(), "deadline") || result.Count(Unknown) != 3 {
@@ -226,7 +233,8 @@ func TestDeadlineTooFar(t *testing.T) {
 // What a lost timeline wrote loses against the epoch that followed, whatever the
 // versions; and what it still writes is refused.
 func TestEpochs(t *testing.T) {
-	backends(t, func(t *testing.T, client redis.UniversalClient) {
+	backends(t, func(t *subject) {
+		client := t.client
 		claim := func(epoch int64) Claim { return Claim{Deadline: soon().Deadline, Epoch: epoch} }
 		lost, kept, late := oneOfEach("a"), oneOfEach("b"), oneOfEach("c")
 		tenant := newTenant()
@@ -241,7 +249,8 @@ func TestEpochs(t *testing.T) {
 }
 
 func TestRewrite(t *testing.T) {
-	backends(t, func(t *testing.T, client redis.UniversalClient) {
+	backends(t, func(t *subject) {
+		client := t.client
 		for _, view := range oneOfEach(newTenant()) {
 			key := view.ref().key
 			apply(t, client, soon(), view)
@@ -260,7 +269,8 @@ func TestRewrite(t *testing.T) {
 
 // Of several views of one thing in one Apply the latest is sent.
 func TestCoalesce(t *testing.T) {
-	backends(t, func(t *testing.T, client redis.UniversalClient) {
+	backends(t, func(t *subject) {
+		client := t.client
 		key := Key(newTenant(), "h")
 		hash := func(version int64) View {
 			return Hash{Key: key, Version: version, Fields: map[string]string{"v": strconv.FormatInt(version, 10)}}
@@ -282,7 +292,8 @@ func TestCoalesce(t *testing.T) {
 
 // A view that is unfit, or a key that Redis refuses, does not stop the others.
 func TestFailuresStayAlone(t *testing.T) {
-	backends(t, func(t *testing.T, client redis.UniversalClient) {
+	backends(t, func(t *subject) {
+		client := t.client
 		tenant := newTenant()
 		good := Hash{Key: Key(tenant, "good"), Version: 1, Fields: map[string]string{"a": "1"}}
 		last := Hash{Key: Key(tenant, "last"), Version: 1, Fields: map[string]string{"a": "1"}}
@@ -309,7 +320,8 @@ func TestFailuresStayAlone(t *testing.T) {
 // Fault 24 and fault 1: whatever part of a claim was applied, applying it again
 // settles all of it.
 func TestConnectionLost(t *testing.T) {
-	backends(t, func(t *testing.T, client redis.UniversalClient) {
+	backends(t, func(t *subject) {
+		client := t.client
 		views := oneOfEach(newTenant())
 		ctx, cancel := context.WithCancel(t.Context())
 		cancel()
@@ -326,7 +338,8 @@ func TestConnectionLost(t *testing.T) {
 
 // A server that lost its scripts is sent them again.
 func TestScriptsLost(t *testing.T) {
-	backends(t, func(t *testing.T, client redis.UniversalClient) {
+	backends(t, func(t *subject) {
+		client := t.client
 		for range 3 {
 			if err := client.ScriptFlush(t.Context()).Err(); err != nil {
 				t.Fatal(err)
@@ -341,7 +354,8 @@ func TestScriptsLost(t *testing.T) {
 
 // Many keys and many members of one key, more than one call takes.
 func TestMany(t *testing.T) {
-	backends(t, func(t *testing.T, client redis.UniversalClient) {
+	backends(t, func(t *subject) {
+		client := t.client
 		tenant := newTenant()
 		var views []View
 		for i := range callViews + 200 {

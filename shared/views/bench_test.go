@@ -76,7 +76,11 @@ func BenchmarkApply(b *testing.B) {
 // serverCPU is the CPU time that the server has used, in seconds.
 func serverCPU(b *testing.B, client redis.UniversalClient) float64 {
 	b.Helper()
-	info, err := serverInfo(b.Context(), client.(*redis.Client), "cpu")
+	single, ok := client.(*redis.Client)
+	if !ok {
+		b.Fatalf("%T", client)
+	}
+	info, err := serverInfo(b.Context(), single, "cpu")
 	if err != nil {
 		b.Fatal(err)
 	}

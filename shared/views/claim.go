@@ -56,16 +56,16 @@ func (c Claim) header(args *args, width int) {
 type Outcome byte
 
 const (
-	// Unknown: no reply came; apply it again.
+	// Unknown means that no reply came: apply it again.
 	Unknown Outcome = iota
-	// Applied: Redis shows this version now.
+	// Applied means that Redis shows this version now.
 	Applied
-	// Stale: Redis shows this version or a later one already. That is as good as
-	// Applied.
+	// Stale means that Redis shows this version or a later one already, which is as
+	// good as Applied.
 	Stale
-	// Expired: the deadline has passed; read the state afresh and apply that.
+	// Expired means that the deadline has passed: read the state afresh, apply that.
 	Expired
-	// Failed: the view is unfit, or Redis refused it; Apply's error says why.
+	// Failed means that the view is unfit or Redis refused it: Apply's error says why.
 	Failed
 )
 

@@ -5,7 +5,6 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
-	"github.com/redis/go-redis/v9"
 )
 
 // Deadlines follow the server's clock, however wrong this machine's is (fault 16).
@@ -39,7 +38,8 @@ func TestClock(t *testing.T) {
 }
 
 func TestClockOfEachBackend(t *testing.T) {
-	backends(t, func(t *testing.T, client redis.UniversalClient) {
+	backends(t, func(t *subject) {
+		client := t.client
 		now, err := NewClock(client).Now(t.Context())
 		if err != nil || time.Since(now).Abs() > time.Minute {
 			t.Fatal(now, err)

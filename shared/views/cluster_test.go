@@ -61,7 +61,7 @@ func (s *redisServer) joined() error {
 	ctx, cancel := context.WithTimeout(context.Background(), 30*time.Second)
 	defer cancel()
 	client := redis.NewClient(&redis.Options{Addr: s.address})
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 	tick := time.NewTicker(10 * time.Millisecond)
 	defer tick.Stop()
 	for {
@@ -137,7 +137,10 @@ func started(t *testing.T, err error) {
 func TestSlotMoves(t *testing.T) {
 	t.Parallel()
 	url := ownCluster(t)
-	client := openTest(t, url).(*redis.ClusterClient)
+	client, ok := openTest(t, url).(*redis.ClusterClient)
+	if !ok {
+		t.Fatal("no cluster")
+	}
 	setEpoch(t, client, 1, mismatched(t, client, 1, 3))
 	key := Key("tenant", "moving")
 	slot := slotOf(key)
@@ -185,7 +188,10 @@ func TestSlotMoves(t *testing.T) {
 		t.Fatal(result)
 	}
 	host, port, _ := strings.Cut(target.Options().Addr, ":")
-	moving := source.Do(t.Context(), "CLUSTER", "GETKEYSINSLOT", slot, 100).Val().([]any)
+	moving, err := source.Do(t.Context(), "CLUSTER", "GETKEYSINSLOT", slot, 100).Slice()
+	if err != nil {
+		t.Fatal(err)
+	}
 	do(source, append([]any{"MIGRATE", host, port, "", 0, 5000, "KEYS"}, moving...)...)
 	next(2) // ASK: the keys are at the target, the slot is not
 	next(1)

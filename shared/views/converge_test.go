@@ -15,7 +15,8 @@ import (
 // Whatever the order in which claims are applied, and however often, Redis shows in
 // the end what applying the latest of each shows.
 func TestConverges(t *testing.T) {
-	backends(t, func(t *testing.T, client redis.UniversalClient) {
+	backends(t, func(t *subject) {
+		client := t.client
 		check(t, func(rt *rapid.T) {
 			world := newWorld(rt)
 			claims := world.history.Draw(rt, "claims")
@@ -41,7 +42,8 @@ func TestConverges(t *testing.T) {
 
 // The same with several processes that apply at once.
 func TestConvergesConcurrently(t *testing.T) {
-	backends(t, func(t *testing.T, client redis.UniversalClient) {
+	backends(t, func(t *subject) {
+		client := t.client
 		check(t, func(rt *rapid.T) {
 			world := newWorld(rt)
 			var orders [][]change
@@ -78,7 +80,6 @@ type change struct {
 // world is some things, and what each shows at each version: for a given seed the
 // same every time, as a function's pure rendering is.
 type world struct {
-	t       *rapid.T
 	seed    uint64
 	keep    int
 	things  int

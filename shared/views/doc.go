@@ -61,8 +61,8 @@
 //
 // # Adding a kind of view
 //
-// One Go file and one Lua file: a struct with a ref method, a kind that names its
-// companions and appends the arguments, a Lua function write that is run for each
-// key. claim.lua says what it may use; hash.go with hash.lua is the shortest
-// example. Register the kind in the list that the tests go through.
+// One Go file and one Lua file: a struct with methods ref and measure, a kind that
+// names its companions, appends the arguments and compares, a Lua function write that
+// is run for each key. claim.lua says what it may use; hash.go with hash.lua is the
+// shortest example. The tests go through what oneOfEach in apply_test.go lists.
 package views

@@ -6,29 +6,10 @@ import (
 	"strings"
 	"testing"
 
-	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 )
 
-// isolated runs a test against servers of its own, which it may flush.
-func isolated(t *testing.T, test func(t *testing.T, client redis.UniversalClient, masters int)) {
-	t.Helper()
-	t.Parallel()
-	t.Run("redis", func(t *testing.T) {
-		t.Parallel()
-		test(t, openTest(t, "redis://"+ownRedis(t).address), 1)
-	})
-	t.Run("miniredis", func(t *testing.T) {
-		t.Parallel()
-		test(t, openTest(t, "redis://"+miniredis.RunT(t).Addr()), 1)
-	})
-	t.Run("cluster", func(t *testing.T) {
-		t.Parallel()
-		test(t, openTest(t, ownCluster(t)), 3)
-	})
-}
-
-func flushAll(t *testing.T, client redis.UniversalClient) {
+func flushAll(t testing.TB, client redis.UniversalClient) {
 	t.Helper()
 	err := eachMaster(t.Context(), client, func(ctx context.Context, master *redis.Client) error {
 		return master.FlushAll(ctx).Err()
@@ -38,7 +19,7 @@ func flushAll(t *testing.T, client redis.UniversalClient) {
 	}
 }
 
-func mismatched(t *testing.T, client redis.UniversalClient, epoch int64, want int) []Master {
+func mismatched(t testing.TB, client redis.UniversalClient, epoch int64, want int) []Master {
 	t.Helper()
 	masters, err := CheckEpoch(t.Context(), client, epoch)
 	if err != nil || len(masters) != want {
@@ -47,7 +28,7 @@ func mismatched(t *testing.T, client redis.UniversalClient, epoch int64, want in
 	return masters
 }
 
-func setEpoch(t *testing.T, client redis.UniversalClient, epoch int64, masters []Master) {
+func setEpoch(t testing.TB, client redis.UniversalClient, epoch int64, masters []Master) {
 	t.Helper()
 	if err := SetEpoch(t.Context(), client, epoch, masters...); err != nil {
 		t.Fatal(err)
@@ -56,7 +37,8 @@ func setEpoch(t *testing.T, client redis.UniversalClient, epoch int64, masters [
 
 // Fault 21: a flushed Redis is found and rebuilt.
 func TestFlushed(t *testing.T) {
-	isolated(t, func(t *testing.T, client redis.UniversalClient, count int) {
+	isolated(t, func(t *subject) {
+		client, count := t.client, t.masters
 		views := manyOfEach(newTenant())
 		apply(t, client, soon(), views...)
 		setEpoch(t, client, 1, mismatched(t, client, 1, count))
@@ -88,7 +70,8 @@ func TestFlushed(t *testing.T) {
 
 // Fault 22: PostgreSQL failed over, lost the last versions, and uses them again.
 func TestDatabaseFailedOver(t *testing.T) {
-	isolated(t, func(t *testing.T, client redis.UniversalClient, count int) {
+	isolated(t, func(t *subject) {
+		client, count := t.client, t.masters
 		tenant := newTenant()
 		claim := func(epoch int64) Claim { return Claim{Deadline: soon().Deadline, Epoch: epoch, Rewrite: true} }
 		kept := oneOfEach(tenant)
@@ -170,7 +153,7 @@ func TestRedisFailedOver(t *testing.T) {
 	if _, err := CheckEpoch(t.Context(), replica, 1); err == nil {
 		t.Fatal("a replica was taken for a master")
 	}
-	if n, err := master.(*redis.Client).Wait(t.Context(), 1, Lifetime).Result(); err != nil || n != 1 {
+	if n, err := master.Do(t.Context(), "WAIT", 1, 60_000).Int(); err != nil || n != 1 {
 		t.Fatal(n, err)
 	}
 	if err := replica.SlaveOf(t.Context(), "NO", "ONE").Err(); err != nil {

@@ -22,7 +22,7 @@ func Example() {
 	if err != nil {
 		panic(err)
 	}
-	defer client.Close()
+	defer func() { _ = client.Close() }()
 
 	clock := views.NewClock(client)
 	deadline, err := clock.Deadline(ctx) // before the state is read
@@ -36,12 +36,12 @@ func Example() {
 	}
 	for range 2 {
 		result, err := views.Apply(ctx, client, shown, views.Claim{Deadline: deadline, Epoch: 1})
-		fmt.Println(result.Outcomes, err)
+		fmt.Println(result.Outcomes[0], result.Outcomes[1], err)
 	}
 	fmt.Println(key, client.HGetAll(ctx, key).Val())
 
 	// Output:
-	// [applied applied] <nil>
-	// [stale stale] <nil>
+	// applied applied <nil>
+	// stale stale <nil>
 	// millrace:{acme:position:acct-1:BTC%2FUSD} map[quantity:12.5]
 }

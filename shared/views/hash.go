@@ -44,14 +44,14 @@ func (h Hash) measure() (size, error) {
 // appendHash appends version, then each field and its value.
 func appendHash(args *args, part []entry) {
 	args.number(&part[0].version)
-	for field, value := range part[0].view.(Hash).Fields {
+	for field, value := range as[Hash](&part[0]).Fields {
 		args.text(field)
 		args.text(value)
 	}
 }
 
 func compareHash(ctx context.Context, pipe pipe, part []entry) func() []Difference {
-	want := part[0].view.(Hash)
+	want := as[Hash](&part[0])
 	fields, stored := pipe.HGetAll(ctx, want.Key), pipe.Get(ctx, want.Key+":v")
 	return func() []Difference {
 		have := storedVersion(stored.Val())

@@ -51,7 +51,7 @@ func appendMembers(args *args, part []entry) {
 		args.number(&part[i].version)
 	}
 	for i := range part {
-		if m := part[i].view.(Member); m.Present {
+		if m := as[Member](&part[i]); m.Present {
 			args.score(m.Score)
 		} else {
 			args.text("")
@@ -78,7 +78,7 @@ func compareMembers(ctx context.Context, pipe pipe, part []entry) func() []Diffe
 	return func() []Difference {
 		var found []Difference
 		for i := range part {
-			want := part[i].view.(Member)
+			want := as[Member](&part[i])
 			have, shown := storedVersion(versions[i].Val()), scores[i].Err() == nil
 			if have == 0 && !shown && !want.Present {
 				continue // a tombstone that has expired

@@ -11,7 +11,8 @@ import (
 )
 
 func TestOpen(t *testing.T) {
-	backends(t, func(t *testing.T, client redis.UniversalClient) {
+	backends(t, func(t *subject) {
+		client := t.client
 		if err := client.Ping(t.Context()).Err(); err != nil {
 			t.Fatal(err)
 		}
@@ -70,8 +71,9 @@ func refusingAddress(t *testing.T) string {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
-	return listener.Addr().String()
+	address := listener.Addr().String()
+	_ = listener.Close()
+	return address
 }
 
 func TestVersions(t *testing.T) {

@@ -16,6 +16,15 @@ type entry struct {
 	index int
 }
 
+// as is the view of an entry; the entry's kind says of what type.
+func as[V View](e *entry) V {
+	view, ok := e.view.(V)
+	if !ok {
+		panic(fmt.Sprintf("views: a %T among the %s views", e.view, e.kind.name))
+	}
+	return view
+}
+
 // superseded is a view that is not sent because a later one of the same thing is.
 type superseded struct{ index, by int }
 
@@ -45,7 +54,7 @@ func newPlan(views []View) (plan, error) {
 	// Numbers are sorted, not the entries, which are large and full of pointers.
 	order := make([]int32, len(entries))
 	for i := range order {
-		order[i] = int32(i) //nolint:gosec // a slice of 2^31 views does not fit in memory
+		order[i] = int32(i)
 	}
 	slices.SortFunc(order, func(a, b int32) int { return entries[a].compare(&entries[b]) })
 	p.entries = make([]entry, len(entries))
@@ -78,9 +87,9 @@ func (e *entry) compare(other *entry) int {
 func (p *plan) coalesce() {
 	kept := p.entries[:0]
 	for i, e := range p.entries {
-		if i+1 < len(p.entries) && e.same(p.entries[i+1]) {
+		if i+1 < len(p.entries) && e.same(&p.entries[i+1]) {
 			last := i + 1
-			for last+1 < len(p.entries) && e.same(p.entries[last+1]) {
+			for last+1 < len(p.entries) && e.same(&p.entries[last+1]) {
 				last++
 			}
 			p.superseded = append(p.superseded, superseded{index: e.index, by: p.entries[last].index})
@@ -91,7 +100,7 @@ func (p *plan) coalesce() {
 	p.entries = kept
 }
 
-func (e entry) same(other entry) bool {
+func (e *entry) same(other *entry) bool {
 	return e.kind == other.kind && e.key == other.key && e.member == other.member
 }
 

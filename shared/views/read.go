@@ -30,7 +30,7 @@ func ReadMembers(ctx context.Context, client redis.UniversalClient, key string, 
 	}
 	names := make([]string, len(scores))
 	for i, z := range scores {
-		names[i] = z.Member.(string)
+		names[i] = fmt.Sprint(z.Member)
 	}
 	versions, err := client.HMGet(ctx, key+":v", names...).Result()
 	if err != nil {

@@ -68,7 +68,7 @@ func (r Recent) measure() (size, error) {
 // scores and values; before a value stands + if it is present and - if not.
 func appendRecent(args *args, part []entry) {
 	sortRecent(part)
-	keep := part[0].view.(Recent).Keep
+	keep := as[Recent](&part[0]).Keep
 	args.small(keep)
 	args.small(slack * keep)
 	for i := range part {
@@ -78,10 +78,10 @@ func appendRecent(args *args, part []entry) {
 		args.number(&part[i].version)
 	}
 	for i := range part {
-		args.score(part[i].view.(Recent).Score)
+		args.score(as[Recent](&part[i]).Score)
 	}
 	for i := range part {
-		if r := part[i].view.(Recent); r.Present {
+		if r := as[Recent](&part[i]); r.Present {
 			args.text("+" + r.Value)
 		} else {
 			args.text("-")
@@ -93,7 +93,7 @@ func appendRecent(args *args, part []entry) {
 // the member.
 func sortRecent(part []entry) {
 	slices.SortFunc(part, func(a, b entry) int {
-		if c := cmp.Compare(a.view.(Recent).Score, b.view.(Recent).Score); c != 0 {
+		if c := cmp.Compare(as[Recent](&a).Score, as[Recent](&b).Score); c != 0 {
 			return c
 		}
 		return strings.Compare(a.member, b.member)
@@ -127,11 +127,11 @@ func compareRecent(ctx context.Context, pipe pipe, part []entry) func() []Differ
 // remembered, and which values are shown.
 func foldRecent(part []entry) (remembered []entry, shown []string) {
 	sortRecent(part)
-	keep := part[0].view.(Recent).Keep
+	keep := as[Recent](&part[0]).Keep
 	remembered = part[max(0, len(part)-slack*keep):]
 	shown = []string{}
 	for i := len(remembered) - 1; i >= 0 && len(shown) < keep; i-- {
-		if r := remembered[i].view.(Recent); r.Present {
+		if r := as[Recent](&remembered[i]); r.Present {
 			shown = append(shown, r.Value)
 		}
 	}

@@ -37,7 +37,7 @@ func TestMain(m *testing.M) {
 		if err != nil {
 			panic(err)
 		}
-		defer os.RemoveAll(directory)
+		defer func() { _ = os.RemoveAll(directory) }()
 		server, err = startRedis(path, directory)
 		if err != nil {
 			panic(err)
@@ -110,22 +110,22 @@ func freePort() int {
 		if err != nil {
 			panic(err)
 		}
-		port := listener.Addr().(*net.TCPAddr).Port
+		address, ok := listener.Addr().(*net.TCPAddr)
 		_ = listener.Close()
-		if port < 55_000 {
-			return port
+		if ok && address.Port < 55_000 {
+			return address.Port
 		}
 	}
 }
 
 // ownRedis starts a server for one test, which may flush or stop it.
-func ownRedis(t *testing.T, more ...string) *redisServer {
+func ownRedis(t *testing.T) *redisServer {
 	t.Helper()
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
 		t.Skip("NO redis-server FOUND: this is tested against a real server only")
 	}
-	s, err := startRedis(path, t.TempDir(), more...)
+	s, err := startRedis(path, t.TempDir())
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -138,7 +138,7 @@ const checks = 25
 
 // check checks a property, on a real server four times as often as on its fake,
 // which is fifty times slower.
-func check(t *testing.T, property func(*rapid.T)) {
+func check(t testing.TB, property func(*rapid.T)) {
 	t.Helper()
 	rounds := 4
 	if strings.HasSuffix(t.Name(), "/miniredis") {
@@ -149,25 +149,62 @@ func check(t *testing.T, property func(*rapid.T)) {
 	}
 }
 
-// backends runs a test against the real server and against its fake.
-func backends(t *testing.T, test func(t *testing.T, client redis.UniversalClient)) {
+// subject is a test of one kind of server.
+type subject struct {
+	*testing.T
+
+	client  redis.UniversalClient
+	masters int
+}
+
+// servers say where a test finds each kind of server.
+type servers struct {
+	single, fake, cluster func(t *testing.T) (url string)
+}
+
+// backends runs a test against the shared real servers and against a fake.
+func backends(t *testing.T, test func(t *subject)) {
+	t.Helper()
+	servers{single: sharedRedis, fake: newFake, cluster: cluster}.run(t, test)
+}
+
+// isolated runs a test against servers of its own, which it may flush.
+func isolated(t *testing.T, test func(t *subject)) {
+	t.Helper()
+	servers{single: func(t *testing.T) string {
+		t.Helper()
+		return "redis://" + ownRedis(t).address
+	}, fake: newFake, cluster: ownCluster}.run(t, test)
+}
+
+func (s servers) run(t *testing.T, test func(t *subject)) {
 	t.Helper()
 	t.Parallel()
 	t.Run("redis", func(t *testing.T) {
 		t.Parallel()
-		if server == nil {
-			t.Skip("NO redis-server FOUND")
-		}
-		test(t, openTest(t, "redis://"+server.address))
+		test(&subject{t, openTest(t, s.single(t)), 1})
 	})
 	t.Run("miniredis", func(t *testing.T) {
 		t.Parallel()
-		test(t, openTest(t, "redis://"+miniredis.RunT(t).Addr()))
+		test(&subject{t, openTest(t, s.fake(t)), 1})
 	})
 	t.Run("cluster", func(t *testing.T) {
 		t.Parallel()
-		test(t, openTest(t, cluster(t)))
+		test(&subject{t, openTest(t, s.cluster(t)), 3})
 	})
+}
+
+func newFake(t *testing.T) string {
+	t.Helper()
+	return "redis://" + miniredis.RunT(t).Addr()
+}
+
+func sharedRedis(t *testing.T) string {
+	t.Helper()
+	if server == nil {
+		t.Skip("NO redis-server FOUND: this is tested against miniredis only")
+	}
+	return "redis://" + server.address
 }
 
 func openTest(t testing.TB, url string) redis.UniversalClient {

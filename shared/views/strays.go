@@ -53,8 +53,7 @@ func straysAt(ctx context.Context, master *redis.Client, key string, known map[s
 	if known[""] {
 		return nil, nil // a view of the whole key, which Diff compares
 	}
-	switch shown, err := master.Type(ctx, key).Result(); {
-	case err != nil || shown != "zset":
+	if shown, err := master.Type(ctx, key).Result(); err != nil || shown != "zset" {
 		return nil, err
 	}
 	var found []Difference

@@ -52,9 +52,6 @@ type kind struct {
 	compare func(ctx context.Context, pipe pipe, part []entry) func() []Difference
 }
 
-// kinds is every kind of view, for the tests that go through all of them.
-func kinds() []*kind { return []*kind{hashKind, memberKind, recentKind} }
-
 func checkCommon(key string, version int64, size size) error {
 	switch {
 	case !wellFormed(key):
