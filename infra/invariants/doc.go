@@ -1,0 +1,21 @@
+// Package invariants says whether what Millrace promises about its data holds.
+//
+//	I1  every acknowledged event is in the effects, parked or a dead letter
+//	I2  one effect for each identity (tenant, source, id)
+//	I3  per stream the decided sequence is contiguous, per entity the versions are
+//	I4  postings sum to zero per entry and currency, and make the balances
+//	I5  Redis equals what PostgreSQL says
+//	I6  no committed offset is ahead of committed effects
+//	I7  folding the audit log from the beginning gives the live tables and
+//	    exactly the events that the targets have decided
+//
+// It trusts nothing that the functions, the triggers or the relay say of
+// themselves: it reads Kafka's records, PostgreSQL's tables and Redis, and
+// folds with the functions' own rules. [Check] of a system at rest judges all
+// of it; of one at work ([Deps.Live]) all but Redis and what is still on its
+// way. [Settle] waits for rest.
+//
+// It only reads, page by page and in short transactions. Its memory is bounded
+// by a page, by the largest entity, and by a few dozen bytes for each dead
+// letter and each key that Redis shows.
+package invariants

@@ -1,0 +1,180 @@
+package invariants
+
+import (
+	"bytes"
+	"context"
+	"strings"
+	"unicode/utf8"
+
+	"github.com/go-json-experiment/json/jsontext"
+	"github.com/jackc/pgx/v5"
+
+	"github.com/millrace/millrace/shared/event"
+)
+
+const (
+	// One statement, so that an event that leaves parking meanwhile is not missed.
+	findDecided = `
+SELECT batch.n, s.digest, p.event
+FROM unnest($2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[])
+  AS batch (n, tenant_id, source, id, subject, sequence)
+LEFT JOIN millrace.seen AS s ON s.tenant_id = batch.tenant_id AND s.source = batch.source AND s.id = batch.id
+LEFT JOIN millrace.parked AS p
+  ON p.tenant_id = batch.tenant_id AND p.function = $1 AND p.subject = batch.subject
+ AND p.source = batch.source AND p.sequence = batch.sequence AND p.id = batch.id
+WHERE s.id IS NOT NULL OR p.id IS NOT NULL`
+
+	findDead = `
+SELECT batch.n, d.event
+FROM unnest($2::int[], $3::text[], $4::text[], $5::text[]) AS batch (n, tenant_id, source, id)
+JOIN millrace.dead_letters AS d
+  ON d.tenant_id = batch.tenant_id AND d.source = batch.source AND d.event_id = batch.id AND d.function = $1`
+)
+
+// fate is where an event is found.
+type fate int
+
+const (
+	nowhere fate = iota
+	decided
+	parked
+	dead
+)
+
+// without returns the places of the events that had no effect of any kind.
+func (c *check) without(ctx context.Context, function string, events []*event.Event) ([]int, error) {
+	fates, err := c.fates(ctx, function, events)
+	var missing []int
+	for n, f := range fates {
+		if f == nowhere {
+			missing = append(missing, n)
+		}
+	}
+	return missing, err
+}
+
+// fates says where a function has each event: with this content, not just with
+// this identity. An event that could not be read (nil) is nowhere.
+func (c *check) fates(ctx context.Context, function string, events []*event.Event) ([]fate, error) {
+	fates := make([]fate, len(events))
+	digests := make([][]byte, len(events))
+	open := columns{}
+	for n, e := range events {
+		if e != nil && storable(e) {
+			digest := e.Digest()
+			digests[n] = digest[:]
+			open.add(n, e)
+		}
+	}
+	if len(open.ns) == 0 {
+		return fates, nil
+	}
+	rows, err := c.deps.Pool.Query(ctx, findDecided, function, open.ns, open.tenants, open.sources, open.ids, open.subjects, open.sequences)
+	if err != nil {
+		return nil, err
+	}
+	var n int
+	var seen, waiting []byte
+	if _, err := pgx.ForEachRow(rows, []any{&n, &seen, &waiting}, func() error {
+		switch {
+		case bytes.Equal(seen, digests[n]):
+			fates[n] = decided
+		case waiting != nil && digestIs(waiting, digests[n]):
+			fates[n] = parked
+		}
+		return nil
+	}); err != nil {
+		return nil, err
+	}
+	return fates, c.findDead(ctx, function, events, digests, fates)
+}
+
+// findDead looks for the rest among the dead letters.
+func (c *check) findDead(ctx context.Context, function string, events []*event.Event, digests [][]byte, fates []fate) error {
+	rest := columns{}
+	for n, f := range fates {
+		if f == nowhere && digests[n] != nil {
+			rest.add(n, events[n])
+		}
+	}
+	if len(rest.ns) == 0 {
+		return nil
+	}
+	rows, err := c.deps.Pool.Query(ctx, findDead, function, rest.ns, rest.tenants, rest.sources, rest.ids)
+	if err != nil {
+		return err
+	}
+	var n int
+	var raw []byte
+	_, err = pgx.ForEachRow(rows, []any{&n, &raw}, func() error {
+		if digestIs(raw, digests[n]) {
+			fates[n] = dead
+		}
+		return nil
+	})
+	return err
+}
+
+func digestIs(raw, digest []byte) bool {
+	e := event.ParseStructured(raw).Event
+	if e == nil {
+		return false
+	}
+	is := e.Digest()
+	return bytes.Equal(is[:], digest)
+}
+
+// storable reports whether PostgreSQL can be asked for an event: one with an
+// identity that it could have.
+func storable(e *event.Event) bool {
+	for _, text := range []string{e.TenantID, e.Source, e.ID} {
+		if text == "" || strings.ContainsRune(text, 0) || !utf8.ValidString(text) {
+			return false
+		}
+	}
+	return !strings.ContainsRune(e.Subject, 0) && utf8.ValidString(e.Subject)
+}
+
+// columns are events for unnest.
+type columns struct {
+	ns                              []int32
+	tenants, sources, ids, subjects []string
+	sequences                       []int64
+}
+
+func (c *columns) add(n int, e *event.Event) {
+	c.ns = append(c.ns, int32(n)) //nolint:gosec // a place in a page
+	c.tenants = append(c.tenants, e.TenantID)
+	c.sources = append(c.sources, e.Source)
+	c.ids = append(c.ids, e.ID)
+	c.subjects = append(c.subjects, e.Subject)
+	c.sequences = append(c.sequences, e.Sequence)
+}
+
+// stamped reads from an event's JSON, however wrong it is otherwise, in which
+// record it was.
+func stamped(raw []byte) (at place, ok bool) {
+	dec := jsontext.NewDecoder(bytes.NewBuffer(raw))
+	if tok, err := dec.ReadToken(); err != nil || tok.Kind() != '{' {
+		return at, false
+	}
+	var partition, offset string
+	for dec.PeekKind() == '"' {
+		tok, err := dec.ReadToken()
+		if err != nil {
+			return at, false
+		}
+		field := tok.String()
+		value, err := dec.ReadValue()
+		if err != nil {
+			return at, false
+		}
+		switch field {
+		case "knativekafkapartition":
+			partition = strings.Trim(string(value), `"`)
+		case "knativekafkaoffset":
+			offset = strings.Trim(string(value), `"`)
+		}
+	}
+	return parsePlace(partition, offset)
+}

@@ -1,0 +1,135 @@
+package invariants
+
+import (
+	"context"
+	"fmt"
+	"strings"
+
+	"github.com/jackc/pgx/v5"
+)
+
+// rule is a query for the rows that break an invariant: all that it returns.
+// Each is one statement, so it judges one snapshot, at work or at rest.
+type rule struct {
+	invariant string
+	what      string
+	query     string
+}
+
+func (c *check) checkTables(ctx context.Context) error {
+	rules := append(identityRules(), orderRules()...)
+	for _, fn := range c.deps.Functions {
+		rules = append(rules, factRules[fn.FunctionName()]...)
+	}
+	for _, r := range rules {
+		if err := c.apply(ctx, r); err != nil {
+			return fmt.Errorf("%s: %w", r.what, err)
+		}
+	}
+	return nil
+}
+
+func (c *check) apply(ctx context.Context, r rule) error {
+	rows, err := c.deps.Pool.Query(ctx, r.query)
+	if err != nil {
+		return err
+	}
+	defer rows.Close()
+	for rows.Next() {
+		row, err := pgx.RowToMap(rows)
+		if err != nil {
+			return err
+		}
+		var out strings.Builder
+		for _, field := range rows.FieldDescriptions() {
+			fmt.Fprintf(&out, "%s=%v ", field.Name, row[field.Name])
+		}
+		c.broken(r.invariant, r.what, "%s", strings.TrimSpace(out.String()))
+	}
+	return rows.Err()
+}
+
+// identityRules are I2: one effect per identity.
+func identityRules() []rule {
+	return []rule{
+		{"I2", "identities decided more than once", `
+SELECT tenant_id, source, id, count(*) AS decisions,
+       string_agg(function || ' ' || subject || ' ' || version, ', ' ORDER BY function, subject, version) AS at
+FROM millrace.audit
+GROUP BY tenant_id, source, id
+HAVING count(*) > 1`},
+		{"I2", "identities remembered without the decision", `
+SELECT s.tenant_id, s.source, s.id, s.function, s.subject, s.version
+FROM millrace.seen AS s
+LEFT JOIN millrace.audit AS a
+  ON a.tenant_id = s.tenant_id AND a.function = s.function AND a.subject = s.subject AND a.version = s.version
+WHERE (a.source, a.id, a.digest, a.outcome, a.reason) IS DISTINCT FROM (s.source, s.id, s.digest, s.outcome, s.reason)`},
+		{"I2", "decisions whose identity is not remembered", `
+SELECT a.tenant_id, a.source, a.id, a.function, a.subject, a.version
+FROM millrace.audit AS a
+WHERE a.decided_at > now() - interval '` + horizon + `'
+  AND NOT EXISTS (SELECT FROM millrace.seen AS s
+                  WHERE s.tenant_id = a.tenant_id AND s.source = a.source AND s.id = a.id)`},
+	}
+}
+
+// horizon is for how long identities are remembered at least.
+const horizon = "35 days"
+
+// orderRules are I3: versions and sequences without gaps.
+func orderRules() []rule {
+	return []rule{
+		{"I3", "entities whose versions are not contiguous", `
+SELECT tenant_id, function, subject, version, before
+FROM (
+    SELECT tenant_id, function, subject, version,
+           lag(version, 1, 0::bigint) OVER (PARTITION BY tenant_id, function, subject ORDER BY version) AS before
+    FROM millrace.audit
+) AS versions
+WHERE version <> before + 1`},
+		{"I3", "entities that are not at the version of their last decision", `
+SELECT tenant_id, function, subject, e.version, a.version AS decided
+FROM millrace.entities AS e
+FULL JOIN (
+    SELECT tenant_id, function, subject, max(version) AS version
+    FROM millrace.audit
+    GROUP BY tenant_id, function, subject
+) AS a USING (tenant_id, function, subject)
+WHERE e.version IS DISTINCT FROM coalesce(a.version, 0)`},
+		{"I3", "streams decided out of sequence", `
+SELECT tenant_id, function, subject, source, version, sequence, before
+FROM (
+    SELECT tenant_id, function, subject, source, version, sequence,
+           lag(sequence, 1, 0::bigint) OVER (PARTITION BY tenant_id, function, subject, source ORDER BY version) AS before
+    FROM millrace.audit
+    WHERE sequence IS NOT NULL
+) AS sequences
+WHERE sequence <> before + 1`},
+		{"I3", "streams that are not at the position of their last decision", `
+SELECT tenant_id, function, subject, source, s.position, a.sequence AS decided
+FROM millrace.streams AS s
+FULL JOIN (
+    SELECT tenant_id, function, subject, source, max(sequence) AS sequence
+    FROM millrace.audit
+    WHERE sequence IS NOT NULL
+    GROUP BY tenant_id, function, subject, source
+) AS a USING (tenant_id, function, subject, source)
+WHERE s.position IS DISTINCT FROM coalesce(a.sequence, 0)`},
+		{"I3", "streams that miscount what is parked", `
+SELECT tenant_id, function, subject, source, s.parked, p.parked AS rows
+FROM millrace.streams AS s
+FULL JOIN (
+    SELECT tenant_id, function, subject, source, count(*) AS parked
+    FROM millrace.parked
+    GROUP BY tenant_id, function, subject, source
+) AS p USING (tenant_id, function, subject, source)
+WHERE s.parked IS DISTINCT FROM coalesce(p.parked, 0)`},
+		// What is ready and did not fit into a transaction is a claim to drain.
+		{"I3", "parked events that wait for nothing", `
+SELECT p.tenant_id, p.function, p.subject, p.source, p.sequence, p.id, s.position
+FROM millrace.parked AS p
+JOIN millrace.streams AS s USING (tenant_id, function, subject, source)
+WHERE p.sequence <= s.position
+   OR p.sequence = s.position + 1 AND NOT EXISTS (SELECT FROM millrace.outbox AS o WHERE o.drain IS NOT NULL)`},
+	}
+}
