@@ -82,7 +82,7 @@ func Epoch(ctx context.Context, pool *pgxpool.Pool) (int64, error) {
 		if stored.number() > 0 && is == was {
 			return stored.number(), err
 		}
-		if _, renewErr := replaceEpoch(ctx, pool, stored, stored.number(), is); renewErr != nil {
+		if renewErr := replaceEpoch(ctx, pool, stored, stored.number(), is); renewErr != nil {
 			return 0, renewErr
 		}
 	}
@@ -99,7 +99,7 @@ func RenewEpoch(ctx context.Context, pool *pgxpool.Pool, above int64) (int64, er
 		if stored.number() > above {
 			return stored.number(), nil
 		}
-		if _, err := replaceEpoch(ctx, pool, stored, above, timeline); err != nil {
+		if err := replaceEpoch(ctx, pool, stored, above, timeline); err != nil {
 			return 0, err
 		}
 	}
@@ -117,8 +117,7 @@ func currentEpoch(ctx context.Context, pool *pgxpool.Pool) (stored epoch, timeli
 func currentTimeline(ctx context.Context, pool *pgxpool.Pool, known int32) (int32, error) {
 	var timeline int32
 	err := pool.QueryRow(ctx, readTimeline).Scan(&timeline)
-	var refused *pgconn.PgError
-	if errors.As(err, &refused) {
+	if _, refused := errors.AsType[*pgconn.PgError](err); refused {
 		return known, fmt.Errorf("%w: %w", ErrNoTimeline, err)
 	}
 	if err != nil {
@@ -127,15 +126,14 @@ func currentTimeline(ctx context.Context, pool *pgxpool.Pool, known int32) (int3
 	return timeline, nil
 }
 
-// replaceEpoch reports false when another process was first.
-func replaceEpoch(ctx context.Context, pool *pgxpool.Pool, stored epoch, above int64, timeline int32) (bool, error) {
+// replaceEpoch does nothing when another process was first.
+func replaceEpoch(ctx context.Context, pool *pgxpool.Pool, stored epoch, above int64, timeline int32) error {
 	next, err := newEpoch(above, time.Now())
 	if err != nil {
-		return false, err
+		return err
 	}
-	tag, err := pool.Exec(ctx, renewEpoch, stored, next, timeline)
-	if err != nil {
-		return false, fmt.Errorf("renewing the database's epoch: %w", err)
+	if _, err := pool.Exec(ctx, renewEpoch, stored, next, timeline); err != nil {
+		return fmt.Errorf("renewing the database's epoch: %w", err)
 	}
-	return tag.RowsAffected() == 1, nil
+	return nil
 }

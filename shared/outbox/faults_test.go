@@ -49,6 +49,7 @@ func (f *redisFault) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.P
 
 // faultyPool breaks the statement that deletes rows, on the wire.
 func (w *world) faultyPool(t *testing.T) (*pgxpool.Pool, *atomic.Int32) {
+	t.Helper()
 	var mode atomic.Int32
 	pool := w.newPool(t, func(cfg *pgxpool.Config) {
 		// Each statement is sent as text, and executed in a second message.

@@ -71,10 +71,11 @@ func (r *Relay) finish(ctx context.Context, works []*work) error {
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
 	defer cancel()
 	if len(done.ids) > 0 {
-		if _, err := r.cfg.Pool.Exec(ctx, deleteRows, done.ids, done.epochs); err != nil {
+		tag, err := r.cfg.Pool.Exec(ctx, deleteRows, done.ids, done.epochs)
+		if err != nil {
 			return fmt.Errorf("deleting %d outbox rows: %w", len(done.ids), err)
 		}
-		r.stats.finished.Add(int64(len(done.ids)))
+		r.stats.finished.Add(tag.RowsAffected())
 	}
 	if len(left.ids) > 0 {
 		_, err := r.cfg.Pool.Exec(ctx, narrowRows, left.ids, left.epochs, left.setsDirty, left.dirty,

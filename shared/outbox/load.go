@@ -12,7 +12,7 @@ import (
 )
 
 const (
-	beginSnapshot = `BEGIN ISOLATION LEVEL REPEATABLE READ READ ONLY`
+	beginSnapshot = `BEGIN ISOLATION LEVEL REPEATABLE READ, READ ONLY`
 
 	readVersions = `
 SELECT e.tenant_id, e.subject, e.version

@@ -55,6 +55,7 @@ type matrix struct {
 }
 
 func newMatrix(t *testing.T) *matrix {
+	t.Helper()
 	m := &matrix{world: newWorld(t), redisFault: &redisFault{}}
 	client := m.newRedis(t)
 	client.AddHook(m.redisFault)

@@ -129,9 +129,9 @@ func TestBackOff(t *testing.T) {
 	if o.waiting() {
 		t.Error("waits for nothing")
 	}
-	for _, want := range []time.Duration{1, 2, 4, 8, 16, 30, 30} {
-		if err := o.note(t.Context(), errFault); !errors.Is(err, errFault) || !o.waiting() || o.wait != want*time.Hour {
-			t.Error(o.wait, want)
+	for _, hours := range []float64{1, 2, 4, 8, 16, 30, 30} {
+		if err := o.note(t.Context(), errFault); !errors.Is(err, errFault) || !o.waiting() || o.wait.Hours() != hours {
+			t.Error(o.wait, hours)
 		}
 	}
 	ended, cancel := context.WithCancel(t.Context())

@@ -52,6 +52,7 @@ func TestPausedRelay(t *testing.T) {
 
 // pausedBefore: the relay stops between the commit and the publication.
 func pausedBefore(t *testing.T, broken bool) error {
+	t.Helper()
 	w := newWorld(t)
 	paused, other := w.relay(), w.relay()
 	if broken {
@@ -70,6 +71,7 @@ func pausedBefore(t *testing.T, broken bool) error {
 
 // pausedWithin: it stops between reading what it shows and showing it.
 func pausedWithin(t *testing.T, broken bool) error {
+	t.Helper()
 	w := newWorld(t)
 	paused, other := w.relay(), w.relay()
 	apply := paused.apply
@@ -103,6 +105,7 @@ func pausedWithin(t *testing.T, broken bool) error {
 // pausedForLong: by the time it goes on, Redis has forgotten that what it is
 // about to show was removed. Only the claim's age can stop it.
 func pausedForLong(t *testing.T, broken bool) error {
+	t.Helper()
 	w := newWorld(t)
 	paused, other := w.relay(), w.relay()
 	old := w.commit(t, change{subjects: []string{"a"}, by: 1})

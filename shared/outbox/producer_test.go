@@ -215,7 +215,7 @@ func TestProducerGivesUpInOrder(t *testing.T) {
 			close(entered)
 			cluster.SleepControl(func() { <-goOn })
 		})
-		return nil, nil, false
+		return nil, nil, false //nolint:nilnil // it is not answered here
 	})
 	p := newTestProducer(t, kafka.Brokers)
 	ctx, cancel := context.WithCancel(t.Context())

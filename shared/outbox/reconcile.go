@@ -28,8 +28,7 @@ func (r *Relay) Reconcile(ctx context.Context) (int, error) {
 		return 0, r.redisOut.note(ctx, err)
 	}
 	masters, err := views.CheckEpoch(ctx, client, epoch)
-	var behind *views.EpochBehindError
-	if errors.As(err, &behind) {
+	if behind, ok := errors.AsType[*views.EpochBehindError](err); ok {
 		// The database was restored, or its clock is behind that of the server
 		// that failed: all it says would be stale.
 		r.log.Warn("the database begins a new epoch: Redis is ahead of it", "error", err)

@@ -190,8 +190,8 @@ func (w *world) shows(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	if all := append(different, strays...); len(all) > 0 {
-		return fmt.Errorf("Redis shows something else: %v", all)
+	if len(different)+len(strays) > 0 {
+		return fmt.Errorf("Redis shows something else: %v %v", different, strays)
 	}
 	return nil
 }

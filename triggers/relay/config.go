@@ -17,7 +17,8 @@ import (
 // as Go writes them ("30s").
 type Config struct {
 	// Port is where it listens, on all addresses, unless ListenAddress says else.
-	Port          int    `env:"PORT" envDefault:"8080"`
+	Port int `env:"PORT" envDefault:"8080"`
+	// ListenAddress is a whole address, such as 127.0.0.1:8080.
 	ListenAddress string `env:"LISTEN_ADDRESS"`
 
 	Postgres postgres.Config

@@ -188,7 +188,9 @@ func (p *platform) emitted(t *testing.T, topic string, n int) (ids []string) {
 			t.Fatalf("%s has %v", topic, ids)
 		}
 		fetches.EachRecord(func(r *kgo.Record) {
-			var e struct{ ID string }
+			var e struct {
+				ID string `json:"id"`
+			}
 			if err := json.Unmarshal(r.Value, &e); err != nil || string(r.Key) != "acct-1" {
 				t.Errorf("record %q %s: %v", r.Key, r.Value, err)
 			}

@@ -26,7 +26,7 @@ import (
 // Run runs the relay of functions until ctx ends, and then finishes what it is
 // publishing. It needs none of its servers to start.
 func Run(ctx context.Context, functions []function.Definition, c Config, log *slog.Logger) error {
-	listener, err := net.Listen("tcp", c.address())
+	listener, err := (&net.ListenConfig{}).Listen(ctx, "tcp", c.address())
 	if err != nil {
 		return fmt.Errorf("listening: %w", err)
 	}
