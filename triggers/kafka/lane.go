@@ -1,7 +1,9 @@
 package kafka
 
 import (
+	"cmp"
 	"encoding/binary"
+	"slices"
 
 	"github.com/IBM/sarama"
 )
@@ -18,6 +20,8 @@ type record struct {
 	offset int64
 	size   int    // bytes held, raw and converted
 	fault  *fault // why it goes to the dead-letter topic
+	taken  int    // the window's count of isolations when it left its lane
+	alone  bool   // in a cell
 	done   bool
 }
 
@@ -29,10 +33,11 @@ type record struct {
 // and follows all that share one with it: where its keys lead to two lanes,
 // those become one until it has run empty. Nearly always the two coincide.
 type lane struct {
-	into    *lane // the lane that took this one's records over
-	waiting []*record
-	flying  int
-	queued  bool // in the window's ready list
+	into     *lane     // the lane that took this one's records over
+	waiting  []*record // in the order of their offsets
+	flying   int       // in the hands of a worker or a cell
+	isolated int       // the window's count at its last isolation
+	queued   bool      // in the window's ready list
 }
 
 // laneKey leads from a key to its lane, as long as records with the key are in
@@ -99,9 +104,7 @@ func (c *claim) leave(r *record) {
 }
 
 // merge makes one lane of two. While either has records flying the new one
-// waits for them, so that no two requests carry the same key. The waiting
-// records of the two need no order among them: those that share a key were in
-// one lane before.
+// waits for them, so that no two requests carry the same key.
 func merge(a, b *lane) *lane {
 	if a == nil || a == b {
 		return b
@@ -111,7 +114,16 @@ func merge(a, b *lane) *lane {
 	}
 	b.into = a
 	a.flying += b.flying
-	a.waiting = append(a.waiting, b.waiting...)
+	a.isolated = max(a.isolated, b.isolated)
+	for _, r := range b.waiting {
+		a.insert(r)
+	}
 	b.waiting = nil
 	return a
+}
+
+// insert puts a record where its offset belongs.
+func (l *lane) insert(r *record) {
+	i, _ := slices.BinarySearchFunc(l.waiting, r.offset, func(r *record, offset int64) int { return cmp.Compare(r.offset, offset) })
+	l.waiting = slices.Insert(l.waiting, i, r)
 }

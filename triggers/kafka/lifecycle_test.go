@@ -259,7 +259,9 @@ func TestStuckPartitionDoesNotStopOthers(t *testing.T) {
 			produce(t, cluster, r)
 		}
 	}
-	eventually(t, "the other partition taken whole", func() bool { return sink.othersTaken(stuckPartition.Partition) == sink.othersEnd(cluster, stuckPartition.Partition) })
+	eventually(t, "the other partition taken whole", func() bool {
+		return sink.othersTaken(stuckPartition.Partition) == sink.othersEnd(cluster, stuckPartition.Partition)
+	})
 	close(open)
 	sink.wantAll(cluster, 2, 1001)
 }

@@ -16,6 +16,7 @@ type metrics struct {
 	retries     *prometheus.CounterVec
 	batch       prometheus.Histogram
 	inFlight    prometheus.Gauge
+	isolated    prometheus.Gauge
 	behind      *prometheus.GaugeVec
 }
 
@@ -29,6 +30,7 @@ func newMetrics(w *window) *metrics {
 		batch: prometheus.NewHistogram(prometheus.HistogramOpts{Name: "millrace_trigger_batch_events", Help: "Events in one request.",
 			Buckets: []float64{1, 2, 5, 10, 20, 50, 100, 200, 500, 1000, 2000}}),
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "millrace_trigger_requests_in_flight", Help: "Requests under way."}),
+		isolated: prometheus.NewGauge(prometheus.GaugeOpts{Name: "millrace_trigger_isolated_events", Help: "Events that the sink fails on again and again, tried on alone."}),
 		behind:   prometheus.NewGaugeVec(prometheus.GaugeOpts{Name: "millrace_trigger_lag_records", Help: "Records between the mark and the partition's end, as of the last mark."}, []string{"topic", "partition"}),
 	}
 	held := func(name, help string, of func() int) prometheus.Collector {
@@ -38,7 +40,7 @@ func newMetrics(w *window) *metrics {
 			return float64(of())
 		})
 	}
-	m.registry.MustRegister(m.read, m.delivered, m.deadLetters, m.retries, m.batch, m.inFlight, m.behind,
+	m.registry.MustRegister(m.read, m.delivered, m.deadLetters, m.retries, m.batch, m.inFlight, m.isolated, m.behind,
 		held("millrace_trigger_window_events", "Records read and not yet marked.", func() int { return w.events }),
 		held("millrace_trigger_window_bytes", "Bytes of records read and not yet done.", func() int { return w.bytes }),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))

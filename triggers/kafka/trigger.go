@@ -24,6 +24,9 @@ type Trigger struct {
 	metrics     *metrics
 	group       sarama.ConsumerGroup
 	joined      atomic.Bool
+	workers     sync.WaitGroup
+	cells       chan struct{}
+	alone       sync.Mutex // held by the cell whose request is under way
 }
 
 // New makes a trigger of a valid configuration; it connects to nothing yet.
@@ -31,7 +34,7 @@ func New(cfg Config, log *slog.Logger) (*Trigger, error) {
 	if err := cfg.Validate(); err != nil {
 		return nil, err
 	}
-	t := &Trigger{cfg: cfg, log: log}
+	t := &Trigger{cfg: cfg, log: log, cells: make(chan struct{}, cells)}
 	var err error
 	if t.extensions, err = cfg.overrides(); err != nil {
 		return nil, err
@@ -58,11 +61,10 @@ func (t *Trigger) Run(ctx context.Context) error {
 	// Workers outlive ctx: a revocation ends their attempts, not the signal.
 	work, stop := context.WithCancel(context.WithoutCancel(ctx))
 	defer stop()
-	var workers sync.WaitGroup
 	for range t.cfg.InFlight {
-		workers.Go(func() { t.deliver(work) })
+		t.workers.Go(func() { t.deliver(work) })
 	}
-	workers.Go(func() { t.deadLetters.run(work) })
+	t.workers.Go(func() { t.deadLetters.run(work) })
 
 	t.consume(ctx)
 	if err := t.group.Close(); err != nil { // the group will find out by itself
@@ -70,7 +72,7 @@ func (t *Trigger) Run(ctx context.Context) error {
 	}
 	t.window.close()
 	stop()
-	workers.Wait()
+	t.workers.Wait()
 	return nil
 }
 

@@ -168,6 +168,44 @@ func TestOneRequestPerKey(t *testing.T) {
 	}
 }
 
+// Events that the sink fails on, more than there are workers: what has other
+// keys goes on, also what was in one batch with them, but nothing from the first
+// of them on is marked.
+func TestFailingEventsAreIsolated(t *testing.T) {
+	t.Parallel()
+	cluster := newCluster(t, 1)
+	healed := make(chan struct{})
+	sink := newSinkServer(t, func(_ *http.Request, batch []testEvent) int {
+		select {
+		case <-healed:
+			return http.StatusAccepted
+		default:
+		}
+		if has(batch, "killer") {
+			return []int{0, http.StatusInternalServerError}[rand.IntN(2)]
+		}
+		return http.StatusAccepted
+	})
+	records := []*kgo.Record{testRecord("early", 0)}
+	for k := range 5 {
+		records = append(records, testRecord(fmt.Sprint("killer-", k), 0), testRecord(fmt.Sprint("killer-", k), 1))
+		records = append(records, manyRecords(10, 2)[4*k:4*k+4]...)
+	}
+	cfg := testConfig(cluster, sink.URL)
+	cfg.InFlight = 2
+	produce(t, cluster, records...)
+	start(t, cfg)
+	eventually(t, "the others taken", func() bool { return sink.count() == 21 })
+	produce(t, cluster, testRecord("late", 0))
+	eventually(t, "a late one taken", func() bool { return sink.count() == 22 })
+	if got := total(committed(t, cluster, 1)); got > 1 {
+		t.Errorf("committed up to %d, the event at 1 is not done", got)
+	}
+	close(healed)
+	sink.wantAll(cluster, 1, 32)
+	sink.wantOnce()
+}
+
 // What queued up while a request ran goes into the next: no timer.
 func TestBatchesGrowByThemselves(t *testing.T) {
 	t.Parallel()

@@ -19,7 +19,9 @@ type window struct {
 	events  int // read and not marked
 	bytes   int // read and not done
 	flights map[*flight]struct{}
-	revoked chan struct{} // closed and replaced at each revocation
+	// isolations counts events that went into cells; it dates records and lanes.
+	isolations int
+	revoked    chan struct{} // closed and replaced at each revocation
 }
 
 // limits are those of Config.
@@ -115,15 +117,18 @@ func (w *window) board(batch []*record, bytes int, l *lane) ([]*record, int, boo
 		}
 		bytes += size
 	}
-	batch = append(batch, l.waiting[:n]...)
+	for _, r := range l.waiting[:n] {
+		r.taken = w.isolations
+		batch = append(batch, r)
+	}
 	l.waiting = l.waiting[n:]
 	l.flying += n
 	return batch, bytes, n == 0
 }
 
-// begin starts an attempt with those of the records that are still ours; the
-// others are dropped: their partition's next owner has them. Until the end of
-// the flight a revocation waits for it.
+// begin starts an attempt with those of the records that are still ours and
+// whose turn it is. The others are dropped: their partition's next owner has
+// them, or their lane. Until the flight lands a revocation waits for it.
 func (w *window) begin(records []*record, cancel context.CancelFunc) *flight {
 	w.mu.Lock()
 	defer w.mu.Unlock()
@@ -180,11 +185,33 @@ func (w *window) live(records []*record) ([]*record, <-chan struct{}) {
 func (w *window) keep(records []*record) []*record {
 	kept := records[:0]
 	for _, r := range records {
-		if !r.claim.revoked {
+		switch {
+		case r.claim.revoked:
+		case r.lane != nil && !r.alone && r.taken < r.lane.last().isolated:
+			w.putBack(r)
+		default:
 			kept = append(kept, r)
 		}
 	}
 	return kept
+}
+
+// putBack returns a record to its lane: one that it must follow went into a
+// cell after the two had left the lane together.
+func (w *window) putBack(r *record) {
+	l := r.lane.last()
+	l.flying--
+	l.insert(r)
+	w.offer(l)
+}
+
+// isolate keeps the record's lane waiting for it, though its batch goes on.
+func (w *window) isolate(r *record) {
+	w.mu.Lock()
+	defer w.mu.Unlock()
+	r.alone = true
+	w.isolations++
+	r.lane.last().isolated = w.isolations
 }
 
 // leaveLane lets the lane of a record fly on without it.
