@@ -84,13 +84,19 @@ Start with "millrace up", leave it running, and open a second terminal.`,
   millrace status --entity acme/trade/account-1  # one account`,
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args:          cobra.NoArgs,
+		Args: func(c *cobra.Command, args []string) error {
+			if len(args) > 0 {
+				return &usageError{command: c.CommandPath(), err: fmt.Errorf("unknown command %q", args[0])}
+			}
+			return nil
+		},
+		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
-	root.PersistentFlags().StringVar(&a.data, "data", "", "folder of the platform's data (default: "+platform.DataFolder+" at the root of the checkout)")
-	root.AddCommand(a.upCommand(), a.sendCommand())
+	root.PersistentFlags().StringVar(&a.data, "dir", "", "folder of the platform's data (default: "+platform.DataFolder+" at the root of the checkout)")
+	root.AddCommand(a.upCommand(), a.sendCommand(), a.statusCommand())
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &usageError{command: c.CommandPath(), err: err}

@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -84,7 +83,8 @@ func (a *app) up(ctx context.Context, o upOptions) error {
 		PostgresPrograms: o.Postgres,
 		Reporter:         terminal.New(a.Out),
 	})
-	if errors.Is(err, context.Canceled) {
+	// What a step says that was broken off is of no interest.
+	if err != nil && ctx.Err() != nil {
 		fmt.Fprintln(a.Out, "Stopped before everything was up.")
 		return errSilent
 	}

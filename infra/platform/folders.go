@@ -41,9 +41,18 @@ type Folders struct {
 	Root string
 	// Data holds everything else; removing it starts afresh.
 	Data string
+	// Bin is where programs are built; empty: in Data. What is there and up to
+	// date is not built again.
+	Bin string
 }
 
-func (f Folders) bin(name string) string  { return filepath.Join(f.Data, "bin", name) }
+func (f Folders) bin(name string) string {
+	if f.Bin != "" {
+		return filepath.Join(f.Bin, name)
+	}
+	return filepath.Join(f.Data, "bin", name)
+}
+
 func (f Folders) run(name string) string  { return filepath.Join(f.Data, "run", name) }
 func (f Folders) part(name string) string { return filepath.Join(f.Data, name) }
 

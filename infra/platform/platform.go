@@ -46,7 +46,7 @@ type AlreadyRunningError struct {
 }
 
 func (e *AlreadyRunningError) Error() string {
-	return fmt.Sprintf("the platform already runs here: process %d uses %s; stop it first (Ctrl-C there, or kill %d), or choose another folder with --data", e.PID, e.Data, e.PID)
+	return fmt.Sprintf("the platform already runs here: process %d uses %s; stop it first (Ctrl-C there, or kill %d), or choose another folder with --dir", e.PID, e.Data, e.PID)
 }
 
 // Platform is a running platform.

@@ -18,37 +18,9 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/millrace/millrace/infra/platform"
+	"github.com/millrace/millrace/infra/platform/platformtest"
 	"github.com/millrace/millrace/infra/stack"
 )
-
-// checkout makes a checkout whose programs are fakes.
-func checkout(t *testing.T) platform.Folders {
-	t.Helper()
-	root, err := os.MkdirTemp("", "millrace-platform-")
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = os.RemoveAll(root) })
-	fake, err := os.ReadFile("testdata/fake/main.go.txt")
-	if err != nil {
-		t.Fatal(err)
-	}
-	files := map[string]string{"go.mod": "module " + platform.Module + "\n\ngo 1.26\n"}
-	for _, dir := range []string{"functions/trade", "functions/ledger", "triggers/kafka", "triggers/relay"} {
-		files[dir+"/cmd/main.go"] = string(fake)
-	}
-	for name, text := range files {
-		file := filepath.Join(root, name)
-		if err := errors.Join(os.MkdirAll(filepath.Dir(file), 0o755), os.WriteFile(file, []byte(text), 0o644)); err != nil {
-			t.Fatal(err)
-		}
-	}
-	// The user whom PostgreSQL runs as has to get in.
-	if err := os.Chmod(root, 0o755); err != nil {
-		t.Fatal(err)
-	}
-	return platform.Folders{Root: root, Data: filepath.Join(root, platform.DataFolder)}
-}
 
 func start(t *testing.T, cfg platform.Config) *platform.Platform {
 	t.Helper()
@@ -62,7 +34,7 @@ func start(t *testing.T, cfg platform.Config) *platform.Platform {
 }
 
 func TestPlatform(t *testing.T) {
-	f := checkout(t)
+	f := platformtest.Checkout(t)
 	drained := filepath.Join(f.Root, "drained")
 	t.Setenv("FAKE_DRAINED", drained)
 	news := &news{}
@@ -154,7 +126,7 @@ func TestPlatform(t *testing.T) {
 
 func TestPortsInUseAreFoundBeforeAnythingStarts(t *testing.T) {
 	t.Parallel()
-	f := checkout(t)
+	f := platformtest.Checkout(t)
 	ln, err := net.Listen("tcp", "127.0.0.1:0")
 	if err != nil {
 		t.Fatal(err)
@@ -174,7 +146,7 @@ func TestPortsInUseAreFoundBeforeAnythingStarts(t *testing.T) {
 
 func TestAProcessThatFailsAtOnceIsShownWithItsLog(t *testing.T) {
 	t.Parallel()
-	f := checkout(t)
+	f := platformtest.Checkout(t)
 	const broken = "package main\n\nimport \"os\"\n\nfunc main() { println(\"no luck today\"); os.Exit(3) }\n"
 	if err := os.WriteFile(filepath.Join(f.Root, "triggers/relay/cmd/main.go"), []byte(broken), 0o644); err != nil {
 		t.Fatal(err)
@@ -205,7 +177,7 @@ func TestAddressesOfADeadPlatformDoNotCount(t *testing.T) {
 
 func TestFindRootLooksUpwards(t *testing.T) {
 	t.Parallel()
-	f := checkout(t)
+	f := platformtest.Checkout(t)
 	root, err := platform.FindRoot(filepath.Join(f.Root, "functions", "trade"))
 	if err != nil || root != f.Root {
 		t.Errorf("%s, error %v", root, err)

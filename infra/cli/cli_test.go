@@ -1,0 +1,245 @@
+package cli_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"errors"
+	"io"
+	"os"
+	"os/exec"
+	"path/filepath"
+	"runtime"
+	"strconv"
+	"strings"
+	"syscall"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/millrace/millrace/infra/cli"
+	"github.com/millrace/millrace/infra/platform"
+	"github.com/millrace/millrace/infra/platform/platformtest"
+	"github.com/millrace/millrace/infra/stack/process"
+)
+
+// TestMain lets the test binary stand in for the millrace command.
+func TestMain(m *testing.M) {
+	if os.Getenv("CLI_TEST_ROLE") == "millrace" {
+		os.Exit(cli.Run(context.Background(), os.Args[1:], cli.Streams{In: os.Stdin, Out: os.Stdout, Err: os.Stderr}))
+	}
+	os.Exit(m.Run())
+}
+
+// run runs a command within this process.
+func run(t *testing.T, args ...string) (status int, out string) {
+	t.Helper()
+	var both bytes.Buffer
+	status = cli.Run(t.Context(), args, cli.Streams{In: strings.NewReader(""), Out: &both, Err: &both})
+	return status, both.String()
+}
+
+func TestErrorsSayWhatToDo(t *testing.T) {
+	t.Setenv("KAFKA_BROKERS", "")
+	t.Setenv("DATABASE_URL", "")
+	empty := t.TempDir()
+	for name, test := range map[string]struct {
+		args   []string
+		status int
+		want   string
+	}{
+		"no such flag":        {[]string{"up", "--prot", "1"}, 2, "(try: millrace up --help)"},
+		"no such command":     {[]string{"down"}, 2, `unknown command "down"`},
+		"an argument":         {[]string{"status", "trade"}, 2, "(try: millrace status --help)"},
+		"status, nothing up":  {[]string{"status", "--dir", empty}, 1, "no platform runs on " + empty + ", and KAFKA_BROKERS is not set: start it with `millrace up`"},
+		"send, nothing up":    {[]string{"send", "--dir", empty, "--data", "{}", "--type", "trade.executed.v1", "--tenant", "t", "--subject", "s"}, 1, "KAFKA_BROKERS"},
+		"send, no such file":  {[]string{"send", "--file", filepath.Join(empty, "none")}, 1, "no such file"},
+		"entity, torn":        {[]string{"status", "--entity", "acme"}, 1, "tenant/function/subject"},
+		"send, no tenant":     {[]string{"send", "--data", "{}", "--type", "trade.executed.v1"}, 1, "tenantid is missing"},
+		"help":                {[]string{"up", "--help"}, 0, "KAFKA_BROKERS"},
+		"help without a word": {nil, 0, "millrace send"},
+	} {
+		t.Run(name, func(t *testing.T) {
+			status, out := run(t, test.args...)
+			if status != test.status || !strings.Contains(out, test.want) {
+				t.Errorf("status %d, want %d; output lacks %q:\n%s", status, test.status, test.want, out)
+			}
+		})
+	}
+}
+
+// upProcess is a running `millrace up`.
+type upProcess struct {
+	cmd *exec.Cmd
+	out *bufio.Reader
+}
+
+func startUp(t *testing.T, f platform.Folders) *upProcess {
+	t.Helper()
+	cmd := exec.Command(os.Args[0], "up", "--kafka-port=0", "--postgres-port=0", "--redis-port=0", "--functions-port=0")
+	cmd.Env = append(os.Environ(), "CLI_TEST_ROLE=millrace", "KAFKA_BROKERS=", "DATABASE_URL=", "REDIS_URL=")
+	cmd.Dir = f.Root
+	pipe, err := cmd.StdoutPipe()
+	if err != nil {
+		t.Fatal(err)
+	}
+	cmd.Stderr = cmd.Stdout
+	if err := cmd.Start(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = cmd.Process.Kill(); _ = cmd.Wait() })
+	return &upProcess{cmd: cmd, out: bufio.NewReader(pipe)}
+}
+
+// readTo reads the output up to a line with text, and returns it.
+func (u *upProcess) readTo(t *testing.T, text string) string {
+	t.Helper()
+	var all strings.Builder
+	for {
+		line, err := u.out.ReadString('\n')
+		all.WriteString(line)
+		if err != nil {
+			t.Fatalf("the output ended (%v) before %q:\n%s", err, text, all.String())
+		}
+		if strings.Contains(line, text) {
+			return all.String()
+		}
+	}
+}
+
+func TestUpSurvivesKillAndStopsOnSignal(t *testing.T) {
+	t.Parallel()
+	f := platformtest.Checkout(t)
+	first := startUp(t, f)
+	if out := first.readTo(t, "Ctrl-C drains"); !strings.Contains(out, "send --wait --type trade.executed.v1") {
+		t.Errorf("it does not say how to send a first event:\n%s", out)
+	}
+	at, err := platform.ReadAddresses(f.Data)
+	if err != nil {
+		t.Fatal(err)
+	}
+	store(t, at.DatabaseURL)
+
+	second := startUp(t, f)
+	second.readTo(t, "the platform already runs here: process "+strconv.Itoa(first.cmd.Process.Pid))
+	if err := second.cmd.Wait(); exitStatus(err) != 1 {
+		t.Errorf("a second one: %v", err)
+	}
+
+	children := childrenOf(t, f)
+	if err := first.cmd.Process.Kill(); err != nil {
+		t.Fatal(err)
+	}
+	if runtime.GOOS == "linux" {
+		for name, pid := range children {
+			eventually(t, name+" to end", func() bool { return !process.Running(pid) })
+		}
+	}
+
+	third := startUp(t, f)
+	third.readTo(t, "Ctrl-C drains")
+	if at, err = platform.ReadAddresses(f.Data); err != nil {
+		t.Fatal(err)
+	}
+	stored(t, at.DatabaseURL)
+	if err := third.cmd.Process.Signal(syscall.SIGTERM); err != nil {
+		t.Fatal(err)
+	}
+	third.readTo(t, "Stopped. The data is in .millrace.")
+	if err := third.cmd.Wait(); err != nil {
+		t.Errorf("after SIGTERM: %v", err)
+	}
+	for name, pid := range childrenOf(t, f) {
+		if process.Running(pid) {
+			t.Errorf("%s still runs", name)
+		}
+	}
+}
+
+func TestUpStopsWhileItStarts(t *testing.T) {
+	t.Parallel()
+	f := platformtest.Checkout(t)
+	up := startUp(t, f)
+	up.readTo(t, "Kafka ")
+	if err := up.cmd.Process.Signal(os.Interrupt); err != nil {
+		t.Fatal(err)
+	}
+	rest, err := io.ReadAll(up.out)
+	if err != nil || !strings.Contains(string(rest), "Stopped before everything was up.") {
+		t.Errorf("error %v, output %s", err, rest)
+	}
+	if err := up.cmd.Wait(); exitStatus(err) != 1 {
+		t.Errorf("%v", err)
+	}
+}
+
+// childrenOf lists the processes that the platform noted down.
+func childrenOf(t *testing.T, f platform.Folders) map[string]int {
+	t.Helper()
+	files, err := filepath.Glob(filepath.Join(f.Data, "run", "*.pid"))
+	if err != nil || len(files) != 5 {
+		t.Fatalf("%d pid files, error %v", len(files), err)
+	}
+	files = append(files, filepath.Join(f.Data, "postgres", "data", "postmaster.pid"), filepath.Join(f.Data, "redis", "redis.pid"))
+	children := map[string]int{}
+	for _, file := range files {
+		text, err := os.ReadFile(file)
+		if errors.Is(err, os.ErrNotExist) {
+			continue // PostgreSQL that has ended, or miniredis
+		}
+		if err != nil {
+			t.Fatal(err)
+		}
+		first, _, _ := strings.Cut(string(text), "\n")
+		if children[filepath.Base(file)], err = strconv.Atoi(first); err != nil {
+			t.Fatal(err)
+		}
+	}
+	return children
+}
+
+func store(t *testing.T, url string) {
+	t.Helper()
+	database(t, url, "INSERT INTO millrace.entities (tenant_id, function, subject, version) VALUES ('t', 'f', 'kept', 1) RETURNING subject")
+}
+
+func stored(t *testing.T, url string) {
+	t.Helper()
+	database(t, url, "SELECT subject FROM millrace.entities WHERE tenant_id = 't'")
+}
+
+func database(t *testing.T, url, sql string) {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = conn.Close(t.Context()) }()
+	var got string
+	if err := conn.QueryRow(t.Context(), sql).Scan(&got); err != nil || got != "kept" {
+		t.Errorf("%q, error %v", got, err)
+	}
+}
+
+func exitStatus(err error) int {
+	var exit *exec.ExitError
+	if errors.As(err, &exit) {
+		return exit.ExitCode()
+	}
+	return 0
+}
+
+func eventually(t *testing.T, what string, condition func() bool) {
+	t.Helper()
+	deadline := time.After(30 * time.Second)
+	tick := time.NewTicker(10 * time.Millisecond)
+	defer tick.Stop()
+	for !condition() {
+		select {
+		case <-deadline:
+			t.Fatalf("waited in vain for %s", what)
+		case <-tick.C:
+		}
+	}
+}

@@ -1,0 +1,74 @@
+package status
+
+import (
+	"fmt"
+	"io"
+	"text/tabwriter"
+	"time"
+
+	"github.com/millrace/millrace/infra/platform"
+)
+
+// Render writes what a person wants to know. before is the snapshot that
+// throughput is counted from.
+func Render(out io.Writer, before, now Snapshot) error {
+	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
+	fmt.Fprintln(table, "FUNCTION\tSTATE\tTRIGGER\tEVENTS/S\tLAG\tPARKED\tDEAD LETTERS")
+	for _, f := range now.Functions {
+		fmt.Fprintf(table, "%s\t%s\t%s\t%.0f\t%d\t%d\t%d\n", f.Name,
+			state(now.Processes, platform.KindFunction, f.Name), state(now.Processes, platform.KindTrigger, f.Name),
+			rate(before, now, f.Name), f.Lag, f.Parked, f.DeadLetters)
+	}
+	if err := table.Flush(); err != nil {
+		return err
+	}
+	fmt.Fprintf(out, "\nrelay %s, outbox %s\n", state(now.Processes, platform.KindRelay, ""), outbox(now.Outbox))
+	for _, p := range now.Processes {
+		if p.Err != nil {
+			fmt.Fprintf(out, "%s is not ready: %v (log: %s)\n", p.Name, p.Err, p.Log)
+		}
+	}
+	for _, err := range now.Troubles {
+		fmt.Fprintln(out, "trouble:", err)
+	}
+	return nil
+}
+
+// state is of a process of a local platform; of others only their effects show.
+func state(processes []Process, kind, function string) string {
+	for _, p := range processes {
+		if p.Kind == kind && p.Function == function {
+			if p.Err != nil {
+				return "DOWN"
+			}
+			return "up"
+		}
+	}
+	return "-"
+}
+
+// rate is how many events a second a function's group was done with between
+// two snapshots.
+func rate(before, now Snapshot, function string) float64 {
+	took := now.At.Sub(before.At).Seconds()
+	if took <= 0 {
+		return 0
+	}
+	return float64(done(now, function)-done(before, function)) / took
+}
+
+func done(s Snapshot, function string) int64 {
+	for _, f := range s.Functions {
+		if f.Name == function {
+			return f.Done
+		}
+	}
+	return 0
+}
+
+func outbox(o Outbox) string {
+	if o.Rows == 0 {
+		return "empty"
+	}
+	return fmt.Sprintf("%d rows, the oldest %s old", o.Rows, o.Oldest.Round(100*time.Millisecond))
+}

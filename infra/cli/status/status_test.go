@@ -1,0 +1,177 @@
+package status_test
+
+import (
+	"context"
+	"errors"
+	"net/http"
+	"net/http/httptest"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/millrace/millrace/infra/cli/send"
+	"github.com/millrace/millrace/infra/cli/status"
+	"github.com/millrace/millrace/infra/platform"
+	"github.com/millrace/millrace/infra/stack"
+	"github.com/millrace/millrace/infra/stack/stacktest"
+)
+
+func TestMain(m *testing.M) { stacktest.Main(m) }
+
+func TestSnapshotTellsWhatWaits(t *testing.T) {
+	t.Parallel()
+	ready := httptest.NewServer(http.HandlerFunc(func(http.ResponseWriter, *http.Request) {}))
+	t.Cleanup(ready.Close)
+	at := platform.Addresses{
+		KafkaBrokers: stacktest.Kafka(t), DatabaseURL: stacktest.Postgres(t),
+		Groups: map[string]string{"trade": "", "ledger": ""},
+		Processes: []platform.ProcessAddress{
+			{Name: "trade", Kind: platform.KindFunction, Function: "trade", URL: ready.URL},
+			{Name: "trade-trigger", Kind: platform.KindTrigger, Function: "trade", URL: "http://127.0.0.1:1", Log: "trade-trigger.log"},
+			{Name: "relay", Kind: platform.KindRelay, URL: ready.URL},
+		},
+	}
+	produce(t, at.KafkaBrokers, 3)
+	conn := connect(t, at.DatabaseURL)
+	execute(t, conn, `INSERT INTO millrace.parked (tenant_id, function, subject, source, sequence, id, event, parked_at) VALUES ('t', 'trade', 's', 'd', 2, 'x', '{}', now())`)
+	execute(t, conn, `INSERT INTO millrace.dead_letters (id, function, tenant_id, source, event_id, type, subject, kind, reason, cause, event, created_at)
+		SELECT gen_random_uuid(), 'ledger', 't', 'd', n, '', '', 'undecided', '', '', '', now() FROM generate_series(1, 4) AS n`)
+	execute(t, conn, `INSERT INTO millrace.outbox (function, created_at) VALUES ('trade', now() - interval '90 seconds')`)
+
+	source := status.NewSource(at)
+	t.Cleanup(func() { _ = source.Close() })
+	s := source.Take(t.Context())
+	if len(s.Troubles) > 0 {
+		t.Fatal(s.Troubles)
+	}
+	if s.Well() {
+		t.Error("all seems well though a trigger is down")
+	}
+	before := s
+	before.At = s.At.Add(-2 * time.Second)
+	before.Functions = []status.Function{{Name: "trade", Done: -500}}
+	var out strings.Builder
+	if err := status.Render(&out, before, s); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"trade     up     DOWN     250       3    1       0",
+		"ledger    -      -        0         0    0       4",
+		"relay up, outbox 1 rows, the oldest 1m30",
+		"trade-trigger is not ready", "trade-trigger.log",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("lacks %q:\n%s", want, out.String())
+		}
+	}
+}
+
+func TestSnapshotWithoutServersIsTrouble(t *testing.T) {
+	t.Parallel()
+	source := status.NewSource(platform.Addresses{DatabaseURL: "postgres://u:secret@127.0.0.1:1/x?sslmode=disable"})
+	s := source.Take(t.Context())
+	if len(s.Troubles) != 2 || s.Well() {
+		t.Errorf("%+v", s)
+	}
+	for _, err := range s.Troubles {
+		if strings.Contains(err.Error(), "secret") {
+			t.Errorf("a password is shown: %v", err)
+		}
+	}
+}
+
+func TestEntityShowsItsStateAndHistory(t *testing.T) {
+	t.Parallel()
+	conn := connect(t, stacktest.Postgres(t))
+	shown, err := stack.OpenRedis(stacktest.Redis(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = shown.Close() })
+	name, err := status.ParseEntityName("acme/ledger/desk/7")
+	if err != nil || name.Subject != "desk/7" {
+		t.Fatalf("%+v, error %v", name, err)
+	}
+	if _, err := status.ReadEntity(t.Context(), conn, shown, name); !errors.Is(err, status.ErrNoEntity) {
+		t.Errorf("before anything was decided: %v", err)
+	}
+	execute(t, conn, `INSERT INTO millrace.entities (tenant_id, function, subject, version, counters) VALUES ('acme', 'ledger', 'desk/7', 8, '{"trade/a": 5}')`)
+	execute(t, conn, `INSERT INTO millrace.streams (tenant_id, function, subject, source, position, parked) VALUES ('acme', 'ledger', 'desk/7', '/books', 7, 2)`)
+	execute(t, conn, `INSERT INTO millrace.aggregates (tenant_id, function, name, key, field, bucket, value, version)
+		VALUES ('acme', 'ledger', 'balance', 'desk/7', 'EUR', 0, 1.5, 3), ('acme', 'ledger', 'balance', 'desk/7', 'EUR', 1, 2, 4)`)
+	for n := range 8 {
+		execute(t, conn, `INSERT INTO millrace.audit (month, tenant_id, function, subject, version, outcome, reason, source, id, type, time, digest, data, decided_at)
+			VALUES ('2026-01-01', 'acme', 'ledger', 'desk/7', $1::bigint, 'refused', 'unbalanced', '/books', 'e' || $1::text, 'ledger.posted.v1', '2026-01-02', decode(repeat('00', 32), 'hex'), '{}', now())`, n+1)
+	}
+	if err := shown.HSet(t.Context(), "millrace:{acme:balances:desk%2F7}", "EUR", "3.5").Err(); err != nil {
+		t.Fatal(err)
+	}
+
+	e, err := status.ReadEntity(t.Context(), conn, shown, name)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := status.RenderEntity(&out, e); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{
+		"acme/ledger/desk/7 is at version 8", "emitted 5 events to trade/a", "/books     7              2",
+		"8        2026-01-02T00:00:00Z  ledger.posted.v1  e8  refused: unbalanced",
+		"Redis millrace:{acme:balances:desk%2F7}\n  EUR  3.5",
+	} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("lacks %q:\n%s", want, out.String())
+		}
+	}
+	if strings.Contains(out.String(), "e3") {
+		t.Errorf("it shows more than the last decisions:\n%s", out.String())
+	}
+}
+
+func TestEntityNamesAreChecked(t *testing.T) {
+	t.Parallel()
+	for _, bad := range []string{"", "a", "a/b", "a/b/", "/b/c", "a//c"} {
+		if _, err := status.ParseEntityName(bad); err == nil {
+			t.Errorf("%q is taken for an entity", bad)
+		}
+	}
+}
+
+func connect(t *testing.T, url string) *pgx.Conn {
+	t.Helper()
+	conn, err := pgx.Connect(t.Context(), url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = conn.Close(context.Background()) })
+	return conn
+}
+
+func execute(t *testing.T, conn *pgx.Conn, sql string, args ...any) {
+	t.Helper()
+	if _, err := conn.Exec(t.Context(), sql, args...); err != nil {
+		t.Fatal(err)
+	}
+}
+
+func produce(t *testing.T, brokers []string, n int) {
+	t.Helper()
+	producer, err := send.NewProducer(brokers)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = producer.Close() }()
+	d := send.Defaults{Type: "trade.executed.v1", Tenant: "t", Subject: "s", Data: "{}"}
+	for range n {
+		e, err := d.FromFlags()
+		if err != nil {
+			t.Fatal(err)
+		}
+		if _, err := producer.Send([]send.Event{e}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
