@@ -7,8 +7,8 @@
 //
 //	send      events, one a line, as one request; says what became of each
 //	emitted   what went to Kafka since the last time
-//	rows      rows of the named tables of schema millrace
-//	dead      dead letters
+//	rows      what is in the named tables of schema millrace
+//	dead      the dead letters
 //	streams   the position of each stream, and its parked events
 //	redis     what Redis shows
 //

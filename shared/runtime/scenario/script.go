@@ -47,6 +47,7 @@ func Run(t *testing.T, fn function.Definition, folder string, database, redis fu
 
 // command runs one command of a script.
 func (w *World) command(t *testing.T, d *datadriven.TestData) string {
+	t.Helper()
 	switch d.Cmd {
 	case "send":
 		return w.send(t, d)
@@ -67,6 +68,7 @@ func (w *World) command(t *testing.T, d *datadriven.TestData) string {
 }
 
 func (w *World) send(t *testing.T, d *datadriven.TestData) string {
+	t.Helper()
 	events, names, err := parseEvents(d.Input)
 	if err != nil {
 		d.Fatalf(t, "%v", err)

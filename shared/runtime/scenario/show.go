@@ -16,6 +16,7 @@ import (
 // rows shows tables whole, in the order of their columns. Of the usual tenant it
 // says nothing.
 func (w *World) rows(t *testing.T, d *datadriven.TestData) string {
+	t.Helper()
 	var out strings.Builder
 	for _, arg := range d.CmdArgs {
 		if len(d.CmdArgs) > 1 {
@@ -82,9 +83,10 @@ func formatRows(rows []row) string {
 	for _, r := range rows {
 		var columns []string
 		for _, c := range r {
-			if !c.null && !(c.column == "tenant_id" && c.value == usual["tenantid"]) {
-				columns = append(columns, c.column+"="+quote(c.value))
+			if c.null || c.column == "tenant_id" && c.value == usual["tenantid"] {
+				continue
 			}
+			columns = append(columns, c.column+"="+quote(c.value))
 		}
 		fmt.Fprintln(&out, strings.Join(columns, " "))
 	}
