@@ -84,7 +84,7 @@ type states struct {
 func compare(t *rapid.T, trades, positions *functiontest.Fold, balances map[string]money.Decimal) {
 	var s states
 	for _, text := range []string{trades.State(t), positions.State(t)} {
-		if err := json.Unmarshal([]byte(text), &s); err != nil {
+		if err := json.Unmarshal([]byte(text), &s); err != nil { //nolint:musttag // the names are the same
 			t.Fatal(err)
 		}
 	}

@@ -4,6 +4,7 @@ import (
 	"encoding"
 	"encoding/json"
 	"errors"
+	"iter"
 	"maps"
 	"os"
 	"path/filepath"
@@ -26,15 +27,15 @@ import (
 // to read, the schema must refuse, and the other way round.
 var beyondSchema = regexp.MustCompile(`sum to|digits after the point of`)
 
-// each calls test for every event type of every function.
-func each(t *testing.T, test func(t *testing.T, fn function.Definition, eventType string)) {
-	t.Helper()
-	for _, fn := range functions.All() {
-		for _, eventType := range fn.Types() {
-			t.Run(eventType, func(t *testing.T) {
-				t.Parallel()
-				test(t, fn, eventType)
-			})
+// all are the event types of all functions.
+func all() iter.Seq2[function.Definition, string] {
+	return func(yield func(function.Definition, string) bool) {
+		for _, fn := range functions.All() {
+			for _, eventType := range fn.Types() {
+				if !yield(fn, eventType) {
+					return
+				}
+			}
 		}
 	}
 }
@@ -43,17 +44,28 @@ func schemaPath(fn function.Definition, eventType string) string {
 	return filepath.Join(fn.FunctionName(), "schema", eventType+".json")
 }
 
-func readSchema(t *testing.T, fn function.Definition, eventType string) map[string]any {
+// schema is what these tests read of a JSON Schema.
+type schema struct {
+	Title                string             `json:"title"`
+	Ref                  string             `json:"$ref"`
+	Defs                 map[string]*schema `json:"$defs"`
+	AdditionalProperties *bool              `json:"additionalProperties"`
+	Properties           map[string]*schema `json:"properties"`
+	Items                *schema            `json:"items"`
+	Examples             []any              `json:"examples"`
+}
+
+func readSchema(t *testing.T, fn function.Definition, eventType string) *schema {
 	t.Helper()
 	text, err := os.ReadFile(schemaPath(fn, eventType))
 	if err != nil {
 		t.Fatal(err)
 	}
-	var schema map[string]any
-	if err := json.Unmarshal(text, &schema); err != nil {
+	s := &schema{}
+	if err := json.Unmarshal(text, s); err != nil {
 		t.Fatalf("%s: %v", schemaPath(fn, eventType), err)
 	}
-	return schema
+	return s
 }
 
 func compile(t *testing.T, fn function.Definition, eventType string) *jsonschema.Schema {
@@ -78,10 +90,8 @@ func compile(t *testing.T, fn function.Definition, eventType string) *jsonschema
 func TestEverySchemaHasItsEventType(t *testing.T) {
 	t.Parallel()
 	var want []string
-	for _, fn := range functions.All() {
-		for _, eventType := range fn.Types() {
-			want = append(want, schemaPath(fn, eventType))
-		}
+	for fn, eventType := range all() {
+		want = append(want, schemaPath(fn, eventType))
 	}
 	got, err := filepath.Glob("*/schema/*.json")
 	if err != nil {
@@ -96,43 +106,48 @@ func TestEverySchemaHasItsEventType(t *testing.T) {
 // TestSchemasHaveTheFieldsOfThePayloads compares names, also of what is nested.
 func TestSchemasHaveTheFieldsOfThePayloads(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, fn function.Definition, eventType string) {
-		schema := readSchema(t, fn, eventType)
-		if schema["title"] != eventType {
-			t.Errorf("title %q", schema["title"])
-		}
-		samples := fn.(interface {
-			SamplePayload(eventType string) function.Payload
+	for fn, eventType := range all() {
+		t.Run(eventType, func(t *testing.T) {
+			t.Parallel()
+			root := readSchema(t, fn, eventType)
+			if root.Title != eventType {
+				t.Errorf("title %q", root.Title)
+			}
+			samples, ok := fn.(interface {
+				SamplePayload(eventType string) function.Payload
+			})
+			if !ok {
+				t.Fatalf("%T gives no samples", fn)
+			}
+			compareFields(t, root, root, reflect.TypeOf(samples.SamplePayload(eventType)))
 		})
-		compareFields(t, schema, schema, reflect.TypeOf(samples.SamplePayload(eventType)))
-	})
+	}
 }
 
 var textual = reflect.TypeFor[encoding.TextUnmarshaler]()
 
-func compareFields(t *testing.T, root, schema map[string]any, of reflect.Type) {
+func compareFields(t *testing.T, root, s *schema, of reflect.Type) {
 	t.Helper()
-	if ref, ok := schema["$ref"].(string); ok && of.Kind() == reflect.Struct {
-		schema = root["$defs"].(map[string]any)[strings.TrimPrefix(ref, "#/$defs/")].(map[string]any)
+	if s.Ref != "" {
+		s = root.Defs[strings.TrimPrefix(s.Ref, "#/$defs/")]
 	}
-	if schema["additionalProperties"] != false {
+	if s.AdditionalProperties == nil || *s.AdditionalProperties {
 		t.Errorf("the schema of %s lets unknown members through", of)
 	}
-	properties := schema["properties"].(map[string]any)
 	fields := map[string]reflect.Type{}
 	for field := range of.Fields() {
 		name, _, _ := strings.Cut(field.Tag.Get("json"), ",")
 		fields[name] = field.Type
 	}
-	got, want := slices.Sorted(maps.Keys(properties)), slices.Sorted(maps.Keys(fields))
+	got, want := slices.Sorted(maps.Keys(s.Properties)), slices.Sorted(maps.Keys(fields))
 	if !slices.Equal(got, want) {
 		t.Errorf("the schema of %s has %q, the type %q", of, got, want)
 		return
 	}
 	for name, field := range fields {
-		property := properties[name].(map[string]any)
+		property := s.Properties[name]
 		if field.Kind() == reflect.Slice {
-			property, field = property["items"].(map[string]any), field.Elem()
+			property, field = property.Items, field.Elem()
 		}
 		if field.Kind() == reflect.Struct && !reflect.PointerTo(field).Implements(textual) {
 			compareFields(t, root, property, field)
@@ -142,7 +157,7 @@ func compareFields(t *testing.T, root, schema map[string]any, of reflect.Type) {
 
 func examples(t *testing.T, fn function.Definition, eventType string) []any {
 	t.Helper()
-	list, _ := readSchema(t, fn, eventType)["examples"].([]any)
+	list := readSchema(t, fn, eventType).Examples
 	if len(list) == 0 {
 		t.Fatalf("%s has no examples", schemaPath(fn, eventType))
 	}
@@ -161,14 +176,17 @@ func decode(t functiontest.TB, fn function.Definition, eventType string, data an
 
 func TestExamplesAreValid(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, fn function.Definition, eventType string) {
-		schema := compile(t, fn, eventType)
-		for _, example := range examples(t, fn, eventType) {
-			if err := errors.Join(schema.Validate(example), decode(t, fn, eventType, example)); err != nil {
-				t.Errorf("%v: %v", example, err)
+	for fn, eventType := range all() {
+		t.Run(eventType, func(t *testing.T) {
+			t.Parallel()
+			schema := compile(t, fn, eventType)
+			for _, example := range examples(t, fn, eventType) {
+				if err := errors.Join(schema.Validate(example), decode(t, fn, eventType, example)); err != nil {
+					t.Errorf("%v: %v", example, err)
+				}
 			}
-		}
-	})
+		})
+	}
 }
 
 // odd are values that are right in few places.
@@ -188,38 +206,44 @@ var odd = []any{
 // TestSchemasAgreeWithTheCode changes examples at random and asks both.
 func TestSchemasAgreeWithTheCode(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, fn function.Definition, eventType string) {
-		schema, samples := compile(t, fn, eventType), examples(t, fn, eventType)
-		rapid.Check(t, func(t *rapid.T) {
-			data := mutate(t, rapid.SampledFrom(samples).Draw(t, "example"))
-			bySchema, byCode := schema.Validate(data), decode(t, fn, eventType, data)
-			switch {
-			case bySchema != nil && byCode == nil:
-				t.Fatalf("the schema refuses %v, the code takes it: %v", data, bySchema)
-			case bySchema == nil && byCode != nil && !beyondSchema.MatchString(byCode.Error()):
-				t.Fatalf("the code refuses %v, the schema takes it: %v", data, byCode)
-			}
+	for fn, eventType := range all() {
+		t.Run(eventType, func(t *testing.T) {
+			t.Parallel()
+			schema, samples := compile(t, fn, eventType), examples(t, fn, eventType)
+			rapid.Check(t, func(t *rapid.T) {
+				data := mutate(t, rapid.SampledFrom(samples).Draw(t, "example"))
+				bySchema, byCode := schema.Validate(data), decode(t, fn, eventType, data)
+				switch {
+				case bySchema != nil && byCode == nil:
+					t.Fatalf("the schema refuses %v, the code takes it: %v", data, bySchema)
+				case bySchema == nil && byCode != nil && !beyondSchema.MatchString(byCode.Error()):
+					t.Fatalf("the code refuses %v, the schema takes it: %v", data, byCode)
+				}
+			})
 		})
-	})
+	}
 }
 
 // TestSchemasAgreeOnEveryOddValue puts each odd value into each place.
 func TestSchemasAgreeOnEveryOddValue(t *testing.T) {
 	t.Parallel()
-	each(t, func(t *testing.T, fn function.Definition, eventType string) {
-		schema := compile(t, fn, eventType)
-		for _, example := range examples(t, fn, eventType) {
-			for _, place := range places(example) {
-				for _, value := range odd {
-					data := replaced(example, place, value)
-					bySchema, byCode := schema.Validate(data), decode(t, fn, eventType, data)
-					if (bySchema == nil) != (byCode == nil) && (byCode == nil || !beyondSchema.MatchString(byCode.Error())) {
-						t.Errorf("%v\nschema: %v\ncode: %v", data, bySchema, byCode)
+	for fn, eventType := range all() {
+		t.Run(eventType, func(t *testing.T) {
+			t.Parallel()
+			schema := compile(t, fn, eventType)
+			for _, example := range examples(t, fn, eventType) {
+				for _, place := range places(example) {
+					for _, value := range odd {
+						data := replaced(example, place, value)
+						bySchema, byCode := schema.Validate(data), decode(t, fn, eventType, data)
+						if (bySchema == nil) != (byCode == nil) && (byCode == nil || !beyondSchema.MatchString(byCode.Error())) {
+							t.Errorf("%v\nschema: %v\ncode: %v", data, bySchema, byCode)
+						}
 					}
 				}
 			}
-		}
-	})
+		})
+	}
 }
 
 // mutate returns example with up to two changes.

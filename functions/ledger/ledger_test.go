@@ -3,6 +3,7 @@ package ledger
 import (
 	"encoding/json"
 	"fmt"
+	"maps"
 	"testing"
 
 	"pgregory.net/rapid"
@@ -121,17 +122,14 @@ func TestAlwaysBalanced(t *testing.T) {
 				}
 			}
 		}
-		checkBalances(t, balances, &fold.Entity.(*function.Entity[Journal]).State)
+		checkBalances(t, balances, &functiontest.EntityOf[Journal](t, fold).State)
 	})
 }
 
 // checkBalances compares balances with the sums of all postings, and every
 // reversed entry with its opposite.
 func checkBalances(t *rapid.T, balances map[string]money.Decimal, j *Journal) {
-	left := map[string]money.Decimal{}
-	for key, amount := range balances {
-		left[key] = amount
-	}
+	left := maps.Clone(balances)
 	for name, e := range j.Entries {
 		for i, line := range e.Postings {
 			key := line.Account + " " + string(line.Currency)

@@ -8,7 +8,6 @@ import (
 	"pgregory.net/rapid"
 
 	"github.com/millrace/millrace/shared/event"
-	"github.com/millrace/millrace/shared/function"
 	"github.com/millrace/millrace/shared/function/functiontest"
 )
 
@@ -37,7 +36,7 @@ func TestLifeOfAPosition(t *testing.T) {
 	fold := functiontest.NewFold(New(), account)
 	for _, step := range []struct {
 		event *event.Event
-		want  string // quantity, average cost, cost, realised
+		want  string
 	}{
 		{booked("1", "AAPL", "buy", "100", "10", "USD"), "100 at 10 cost 1000 realised 0"},
 		{booked("2", "AAPL", "buy", "50", "13", "USD"), "150 at 11 cost 1650 realised 0"},
@@ -52,15 +51,16 @@ func TestLifeOfAPosition(t *testing.T) {
 		{amended("12", "10", "99.7", "-0.01"), "0.3 at 11.5 cost 3.45 realised -997.547"},
 	} {
 		fold.Apply(t, step.event)
-		p := stateOf(fold).Positions["AAPL"]
+		p := stateOf(t, fold).Positions["AAPL"]
 		if got := fmt.Sprintf("%s at %s cost %s realised %s", p.Quantity, p.averageCost(), p.Cost, p.Realised); got != step.want {
 			t.Errorf("after %s %s: %s\nwant %s", step.event.Type, step.event.Data, got, step.want)
 		}
 	}
 }
 
-func stateOf(f *functiontest.Fold) *Account {
-	return &f.Entity.(*function.Entity[Account]).State
+func stateOf(t functiontest.TB, f *functiontest.Fold) *Account {
+	t.Helper()
+	return &functiontest.EntityOf[Account](t, f).State
 }
 
 func TestRefusals(t *testing.T) {
@@ -103,7 +103,7 @@ func TestFillTooOld(t *testing.T) {
 		t.Errorf("refused with %q", refusal)
 	}
 	fold.Apply(t, cancelled("b", "1"))
-	if q := stateOf(fold).Positions["AAPL"].Quantity.String(); q != fmt.Sprint(maxDepth) {
+	if q := stateOf(t, fold).Positions["AAPL"].Quantity.String(); q != fmt.Sprint(maxDepth) {
 		t.Errorf("quantity %s", q)
 	}
 }
@@ -118,11 +118,11 @@ func TestCurrencyOfCancelledFills(t *testing.T) {
 	fold.Apply(t, booked("3", "VOD.L", "buy", "1", "1", "GBP"))
 	fold.Apply(t, cancelled("4", "3"))
 	fold.Apply(t, booked("5", "VOD.L", "buy", "1", "1", "EUR"))
-	p := stateOf(fold).Positions["VOD.L"]
+	p := stateOf(t, fold).Positions["VOD.L"]
 	if p.Currency != "EUR" || fmt.Sprint(p.FormerCurrencies) != "[GBP]" {
 		t.Errorf("currency %s, formerly %v", p.Currency, p.FormerCurrencies)
 	}
-	got := fmt.Sprintf("%+v", render(fold.Entity.(*function.Entity[Account]))[1:])
+	got := fmt.Sprintf("%+v", render(functiontest.EntityOf[Account](t, fold))[1:])
 	want := `[{Key:millrace:{acme:exposure:EUR} Member:acct-1/VOD.L Version:5 Score:1 Present:true}` +
 		` {Key:millrace:{acme:exposure:GBP} Member:acct-1/VOD.L Version:5 Score:1 Present:false}]`
 	if got != want {
@@ -162,7 +162,7 @@ func TestPositionsAgreeWithNaiveRecomputation(t *testing.T) {
 		fold := functiontest.NewFold(New(), account)
 		for _, e := range history(t) {
 			fold.Decide(t, e)
-			for instrument, p := range stateOf(fold).Positions {
+			for instrument, p := range stateOf(t, fold).Positions {
 				checkPosition(t, instrument, p)
 			}
 		}

@@ -67,7 +67,7 @@ func TestSecondLoad(t *testing.T) {
 		store.Batch(t.Context(), t, []*event.Event{e})
 		fold.Apply(t, e)
 	}
-	entity := New().NewEntity(function.Head{TenantID: functiontest.Tenant, Subject: account, Version: 5}).(*function.Entity[Account])
+	entity := &function.Entity[Account]{Head: function.Head{TenantID: functiontest.Tenant, Subject: account, Version: 5}}
 	for _, fill := range []string{"4", "3", "5"} {
 		e := cancelled("x"+fill, fill)
 		entity.Pending = []function.Pending{{Event: e, Payload: FillCancelledV1{Fill: fill}}}
@@ -88,7 +88,7 @@ func TestSecondLoad(t *testing.T) {
 		}
 		fold.Apply(t, e)
 	}
-	if got, want := p.Holding, stateOf(fold).Positions["A"].Holding; fmt.Sprint(got) != fmt.Sprint(want) {
+	if got, want := p.Holding, stateOf(t, fold).Positions["A"].Holding; fmt.Sprint(got) != fmt.Sprint(want) {
 		t.Errorf("the holding is %s, want %s", got, want)
 	}
 }

@@ -86,9 +86,10 @@ func refersTo(payload any) string {
 	return ""
 }
 
+// loadViews reads the trades that a list remembers: see views.Recent.
 func loadViews(b *pgx.Batch, accounts []*function.Entity[Account]) {
 	tenants, subjects := function.Keys(accounts)
-	b.Queue(selectLast, tenants, subjects, shown).Query(scanInto(accounts))
+	b.Queue(selectLast, tenants, subjects, 2*shown).Query(scanInto(accounts))
 }
 
 func loadAll(b *pgx.Batch, accounts []*function.Entity[Account]) {

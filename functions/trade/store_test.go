@@ -62,11 +62,12 @@ func TestViewsAreTheLastTrades(t *testing.T) {
 	t.Parallel()
 	conn := connect(t)
 	store := functiontest.NewStore(New(), conn)
-	for n := range shown + 10 {
-		e := executed(fmt.Sprint(n), `{"instrument":"A","side":"buy","quantity":"1","price":"1","currency":"USD"}`)
-		e.Time = e.Time.AddDate(0, -n%3, 0)
-		store.Batch(t.Context(), t, []*event.Event{e})
+	events := make([]*event.Event, 2*shown+10)
+	for n := range events {
+		events[n] = executed(fmt.Sprint(n), `{"instrument":"A","side":"buy","quantity":"1","price":"1","currency":"USD"}`)
+		events[n].Time = events[n].Time.AddDate(0, -n%3, 0)
 	}
+	store.Batch(t.Context(), t, events)
 	entity := New().NewEntity(function.Head{TenantID: functiontest.Tenant, Subject: account})
 	b := &pgx.Batch{}
 	New().QueueLoadViews(b, []function.Instance{entity})
@@ -74,12 +75,12 @@ func TestViewsAreTheLastTrades(t *testing.T) {
 		t.Fatal(err)
 	}
 	list := New().RenderViews(entity)
-	if len(list) != shown {
+	if len(list) != 2*shown {
 		t.Fatalf("%d views", len(list))
 	}
 	for _, v := range list {
-		r := v.(views.Recent)
-		if r.Key != "millrace:{acme:trades:acct-1}" || r.Score <= 10 || r.Version != int64(r.Score) || !r.Present {
+		r, ok := v.(views.Recent)
+		if !ok || r.Key != "millrace:{acme:trades:acct-1}" || r.Score <= 10 || r.Version != int64(r.Score) || !r.Present {
 			t.Errorf("view %+v", r)
 		}
 	}

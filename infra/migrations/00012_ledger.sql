@@ -141,7 +141,7 @@ SELECT millrace.add_monthly_table('postings', 4);
 
 -- What each account has: the buckets of the aggregate summed up.
 CREATE VIEW millrace.balances AS
-SELECT tenant_id, key AS account, field AS currency, sum(value) AS amount
+SELECT tenant_id, key AS account, field AS currency, trim_scale(sum(value)) AS amount
 FROM millrace.aggregates
 WHERE function = 'ledger' AND name = 'balance'
 GROUP BY tenant_id, key, field;

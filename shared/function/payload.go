@@ -1,7 +1,11 @@
 package function
 
 import (
+	"errors"
+	"fmt"
+
 	"github.com/go-json-experiment/json"
+	"github.com/go-json-experiment/json/jsontext"
 
 	"github.com/millrace/millrace/shared/event"
 )
@@ -11,10 +15,37 @@ import (
 func decodePayload[P Payload](data []byte) (P, error) {
 	var p P
 	if err := json.Unmarshal(data, &p, json.RejectUnknownMembers(true)); err != nil {
-		return p, event.Invalidf(event.BadPayload, "%v", err)
+		return p, event.Invalidf(event.BadPayload, "%v", describe(err))
 	}
 	if err := p.Validate(); err != nil {
 		return p, event.Invalidf(event.BadPayload, "%v", err)
 	}
 	return p, nil
+}
+
+// describe says what is wrong to people who write in other languages: without
+// Go's types, and always in the same words, which the library makes a point of
+// not doing.
+func describe(err error) error {
+	var semantic *json.SemanticError
+	if !errors.As(err, &semantic) {
+		return err
+	}
+	at := semantic.JSONPointer
+	if at == "" {
+		at = "the data"
+	}
+	switch {
+	case errors.Is(semantic.Err, json.ErrUnknownName):
+		return fmt.Errorf("%s is unknown: the type has no such member", at)
+	case semantic.Err == nil || semantic.JSONKind != jsontext.KindString:
+		return fmt.Errorf("%s must not be %s", at, kinds[semantic.JSONKind])
+	}
+	return fmt.Errorf("%s: %w", at, semantic.Err)
+}
+
+var kinds = map[jsontext.Kind]string{
+	jsontext.KindNull: "null", jsontext.KindFalse: "a boolean", jsontext.KindTrue: "a boolean",
+	jsontext.KindString: "a string", jsontext.KindNumber: "a number",
+	jsontext.KindBeginObject: "an object", jsontext.KindBeginArray: "an array",
 }

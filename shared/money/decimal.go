@@ -17,7 +17,7 @@ const (
 //
 // Decimals are values: no method changes one, so copies may share memory.
 // Compare them with Cmp, since 1.5 and 1.50 are stored differently.
-type Decimal struct {
+type Decimal struct { //nolint:recvcheck // what reads a text into one has to have its address
 	_     [0]func() // forbids ==
 	coeff apd.BigInt
 	scale int32 // never negative
@@ -70,7 +70,7 @@ func parse(text string) (Decimal, error) {
 		digits = digits[1:]
 	}
 	point := -1
-	for i := 0; i < len(digits); i++ {
+	for i := range len(digits) {
 		switch c := digits[i]; {
 		case c == '.' && point < 0:
 			point = i

@@ -54,8 +54,7 @@ func (f *Fold) Decide(t TB, e *event.Event) (fx *function.Effects, refusal strin
 		t.Fatalf("decoding %s %s: %v", e.Type, e.Data, err)
 	}
 	fx, err = f.fn.Decide(f.Entity, e, payload)
-	var refused *function.Refusal
-	if errors.As(err, &refused) {
+	if refused, ok := errors.AsType[*function.Refusal](err); ok {
 		return fx, refused.Reason
 	}
 	if err != nil {
@@ -72,6 +71,16 @@ func (f *Fold) Apply(t TB, e *event.Event) *function.Effects {
 		t.Fatalf("%s %s was refused: %s", e.Type, e.Data, refusal)
 	}
 	return fx
+}
+
+// EntityOf returns the entity of a fold, whose state is an S.
+func EntityOf[S any](t TB, f *Fold) *function.Entity[S] {
+	t.Helper()
+	e, ok := f.Entity.(*function.Entity[S])
+	if !ok {
+		t.Fatalf("the entity is a %T", f.Entity)
+	}
+	return e
 }
 
 // State returns the state as JSON.
