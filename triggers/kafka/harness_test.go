@@ -25,7 +25,7 @@ import (
 const topic = "trade-events"
 
 // patience is how long a test waits for what must come.
-const patience = 30 * time.Second
+const patience = 60 * time.Second
 
 // newCluster starts a Kafka in the process; the topic's dead-letter topic is
 // there too unless a test makes it itself.
@@ -34,7 +34,6 @@ func newCluster(t *testing.T, partitions int32, opts ...kfake.Opt) *kfake.Cluste
 	opts = append([]kfake.Opt{
 		kfake.NumBrokers(1),
 		kfake.SeedTopics(partitions, topic, topic+"-dead-letter"),
-		kfake.GroupMinSessionTimeout(100 * time.Millisecond),
 		kfake.BrokerConfigs(map[string]string{"group.initial.rebalance.delay.ms": "0"}),
 	}, opts...)
 	cluster, err := kfake.NewCluster(opts...)
@@ -49,10 +48,10 @@ func testConfig(cluster *kfake.Cluster, sink string) Config {
 	return Config{
 		Brokers: cluster.ListenAddrs(), Topics: []string{topic}, Group: "millrace-trade", Version: "3.6.0",
 		Security: Security{Mechanism: "PLAIN"},
-		Sink:     sink, SinkTimeout: Seconds(10 * time.Second), Name: "test",
+		Sink:     sink, SinkTimeout: Seconds(2 * patience), Name: "test",
 		BatchEvents: 50, BatchBytes: 1 << 20, InFlight: 4, WindowEvents: 1000, WindowBytes: 8 << 20, FetchBytes: 64 << 10,
 		RetryMin: time.Millisecond, RetryMax: 10 * time.Millisecond,
-		CommitInterval: 10 * time.Millisecond, DrainTimeout: 5 * time.Second, SessionTimeout: 2 * time.Second,
+		CommitInterval: 10 * time.Millisecond, DrainTimeout: 5 * time.Second, SessionTimeout: 20 * time.Second,
 		ListenAddress: "127.0.0.1:0",
 	}
 }

@@ -37,7 +37,7 @@ func TestRebalanceInMidBatch(t *testing.T) {
 		return http.StatusAccepted
 	})
 	cfg := testConfig(cluster, sink.URL)
-	cfg.DrainTimeout = patience
+	cfg.DrainTimeout = patience / 2
 	produce(t, cluster, manyRecords(40, 10)...)
 	first := start(t, cfg)
 	eventually(t, "all requests under way", func() bool { return sink.requests() == cfg.InFlight })
