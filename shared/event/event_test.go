@@ -44,6 +44,34 @@ func TestParseStructured(t *testing.T) {
 	}
 }
 
+// TestDataIsWhatItsContentTypeSays: base64 is only how it travels.
+func TestDataIsWhatItsContentTypeSays(t *testing.T) {
+	t.Parallel()
+	const object = `"data_base64":"eyJhIjoxfQ=="` // {"a":1}
+	for _, test := range []struct {
+		members string
+		isJSON  bool
+	}{
+		{object, true},
+		{object + `,"datacontenttype":"application/json"`, true},
+		{object + `,"datacontenttype":"text/json; charset=utf-8"`, true},
+		{object + `,"datacontenttype":"application/vnd.acme+json"`, true},
+		{object + `,"datacontenttype":"text/plain"`, false},
+		{`"datacontenttype":"application/json","data_base64":"AAAA"`, false},
+		{`"datacontenttype":"application/json"`, false},
+		{`"datacontenttype":"application/json","data_base64":""`, false},
+	} {
+		e := parseOne(t, minimal+","+test.members)
+		if e.IsJSON != test.isJSON {
+			t.Errorf("%s: JSON is %t", test.members, e.IsJSON)
+		}
+		plain := parseOne(t, minimal+`,"data":{"a":1}`)
+		if same := e.Digest() == plain.Digest(); same != test.isJSON {
+			t.Errorf("%s: the same as its plain form is %t", test.members, same)
+		}
+	}
+}
+
 func TestParseRefuses(t *testing.T) {
 	t.Parallel()
 	for _, test := range []struct{ name, raw, want string }{

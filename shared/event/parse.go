@@ -114,6 +114,11 @@ func parseStructured(raw []byte) (*Event, error) {
 	if _, err := dec.ReadToken(); !errors.Is(err, io.EOF) {
 		return nil, errors.New("something follows the event")
 	}
+	// Clients that are given bytes send them so whatever they are: the SDK for Go
+	// does. Only the content type says what they mean, as in binary mode.
+	if !e.IsJSON && IsJSONType(e.ContentType) {
+		e.IsJSON = jsontext.Value(e.Data).IsValid()
+	}
 	return e, checkVersion(version)
 }
 
@@ -218,7 +223,7 @@ func IsJSONType(contentType string) bool {
 		return true
 	}
 	media, _, err := mime.ParseMediaType(contentType)
-	return err == nil && (media == "application/json" || strings.HasSuffix(media, "+json"))
+	return err == nil && (strings.HasSuffix(media, "/json") || strings.HasSuffix(media, "+json"))
 }
 
 // ParseBinary makes an event of the attributes and the data of a binary-mode
