@@ -223,8 +223,7 @@ func database(t *testing.T, url, sql string) {
 }
 
 func exitStatus(err error) int {
-	var exit *exec.ExitError
-	if errors.As(err, &exit) {
+	if exit, ok := errors.AsType[*exec.ExitError](err); ok {
 		return exit.ExitCode()
 	}
 	return 0

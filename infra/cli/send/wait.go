@@ -61,10 +61,13 @@ func (w *Waiter) Wait(ctx context.Context, events []Stored) ([]Outcome, error) {
 	var asked time.Time
 	for {
 		final, err := w.look(ctx, events, known, consumed)
-		if err != nil && ctx.Err() == nil {
+		if ctx.Err() != nil {
+			return collect(events, known), nil //nolint:nilerr // the query was broken off with the context
+		}
+		if err != nil {
 			return nil, err
 		}
-		if final || ctx.Err() != nil {
+		if final {
 			return collect(events, known), nil
 		}
 		if time.Since(asked) > markEvery {
