@@ -92,3 +92,23 @@ func TestSecondLoad(t *testing.T) {
 		t.Errorf("the holding is %s, want %s", got, want)
 	}
 }
+
+// TestTooDeepIsNotLoaded: of a fill too deep down only its own row is read, and
+// the refusal is that of the fold in memory.
+func TestTooDeepIsNotLoaded(t *testing.T) {
+	t.Parallel()
+	store := functiontest.NewStore(New(), connect(t))
+	events := make([]*event.Event, maxDepth+1)
+	for n := range events {
+		events[n] = booked(fmt.Sprint(n), "A", "buy", "1", "1", "USD")
+	}
+	store.Batch(t.Context(), t, events)
+	// The second is within reach when it is loaded, and not any more when it is
+	// decided.
+	got := store.Batch(t.Context(), t, []*event.Event{
+		cancelled("a", "0"), booked("b", "A", "buy", "1", "1", "USD"), cancelled("c", "1"),
+	})
+	if fmt.Sprintf("%q", got) != `["fill-too-old" "" "fill-too-old"]` {
+		t.Errorf("refused with %q", got)
+	}
+}

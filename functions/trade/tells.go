@@ -1,8 +1,6 @@
 package trade
 
 import (
-	"fmt"
-
 	"github.com/millrace/millrace/shared/function"
 	"github.com/millrace/millrace/shared/money"
 )
@@ -80,7 +78,7 @@ func (t *Trade) post(account string, postings []posting, fx *function.Effects) s
 	if len(postings) == 0 {
 		return ""
 	}
-	description := fmt.Sprintf("%s %s %s at %s", t.Side, t.Quantity, t.Instrument, t.Price)
+	description := string(t.Side) + " " + t.Quantity.String() + " " + t.Instrument + " at " + t.Price.String()
 	return fx.Emit("ledger.posted.v1", account, posted{description, postings})
 }
 

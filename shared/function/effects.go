@@ -1,10 +1,12 @@
 package function
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/url"
+	"strconv"
 	"strings"
+
+	"github.com/go-json-experiment/json"
 
 	"github.com/millrace/millrace/shared/event"
 	"github.com/millrace/millrace/shared/money"
@@ -45,7 +47,7 @@ func (fx *Effects) Add(name, key, field string, amount money.Decimal) {
 // follow from the entity, its counters and the causing event, so that deciding
 // again emits the same.
 func (fx *Effects) Emit(eventType, subject string, payload any) string {
-	data, err := json.Marshal(payload)
+	data, err := json.Marshal(payload, json.Deterministic(true))
 	if err != nil {
 		panic(fmt.Sprintf("function %s emits a payload that has no JSON form: %v", fx.function, err))
 	}
@@ -62,7 +64,7 @@ func (fx *Effects) Emit(eventType, subject string, payload any) string {
 	e := &event.Event{
 		TenantID:    fx.head.TenantID,
 		Source:      EmitterSource(fx.function, fx.head.Subject),
-		ID:          fmt.Sprintf("%s/%d", key, n),
+		ID:          key + "/" + strconv.FormatInt(n, 10),
 		Type:        eventType,
 		Subject:     subject,
 		Time:        fx.cause.Time,
