@@ -30,6 +30,8 @@ type Claim struct {
 	// rendered is a moment before the commit, when nothing newer than Views can
 	// have been committed; zero if Views are not known.
 	rendered time.Time
+	// encoded is the JSON of Emitted.
+	encoded [][]byte
 }
 
 // Entity names an entity that changed, and the version it has now.
@@ -78,7 +80,8 @@ RETURNING id, (SELECT epoch FROM millrace.database_epoch)`
 // now with the database's clock, so a process whose clock is ahead must not
 // date its rows into the future.
 func (c *Claim) Queue(b *pgx.Batch, now time.Time) error {
-	var dirty, emitted, drain *string
+	var dirty, drain *string
+	var emitted []byte
 	var err error
 	if len(c.Entities) > 0 || len(c.Aggregates) > 0 {
 		dirty, err = jsonText(Dirty{Entities: c.Entities, Aggregates: c.Aggregates})
@@ -90,8 +93,7 @@ func (c *Claim) Queue(b *pgx.Batch, now time.Time) error {
 		return fmt.Errorf("writing an outbox row: %w", err)
 	}
 	if len(c.Emitted) > 0 {
-		text := string(appendEvents(nil, c.Emitted))
-		emitted = &text
+		emitted, c.encoded = encodeEvents(c.Emitted)
 	}
 	c.rendered = time.Now()
 	b.Queue(insertClaim, c.Function, now, dirty, emitted, c.DeadLetters, drain).
@@ -99,15 +101,20 @@ func (c *Claim) Queue(b *pgx.Batch, now time.Time) error {
 	return nil
 }
 
-func appendEvents(dst []byte, events []*event.Event) []byte {
-	dst = append(dst, '[')
+// encodeEvents returns the JSON of an array of events, and of each of them.
+func encodeEvents(events []*event.Event) (array []byte, each [][]byte) {
+	each = make([][]byte, len(events))
+	ends := make([]int, len(events))
 	for n, e := range events {
-		if n > 0 {
-			dst = append(dst, ',')
-		}
-		dst = event.AppendJSON(dst, e)
+		array = event.AppendJSON(append(array, ','), e)
+		ends[n] = len(array)
 	}
-	return append(dst, ']')
+	array[0] = '['
+	for n, from := 0, 1; n < len(events); n++ {
+		each[n] = array[from:ends[n]:ends[n]]
+		from = ends[n] + 1
+	}
+	return append(array, ']'), each
 }
 
 func jsonText(v any) (*string, error) {

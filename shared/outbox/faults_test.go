@@ -97,37 +97,3 @@ func (c *faultyConn) Read(b []byte) (int, error) {
 	_ = c.Close()
 	return 0, errFault
 }
-
-// unsentOf fails the messages of a topic.
-func unsentOf(topic string) func([]Message) error {
-	return func(messages []Message) error {
-		out := &UnsentError{Cause: errFault}
-		for n, m := range messages {
-			if m.Topic == topic {
-				out.Unsent = append(out.Unsent, n)
-			}
-		}
-		if len(out.Unsent) == 0 {
-			return nil
-		}
-		return out
-	}
-}
-
-// failOn makes the recorder lose the messages of a topic, or only their
-// confirmation.
-func (r *recorder) failOn(topic string, f fault) {
-	switch f {
-	case none:
-		r.fail(nil, nil)
-	case tookEffect:
-		r.fail(nil, unsentOf(topic))
-	case failed:
-		r.fail(nil, func(messages []Message) error {
-			r.mu.Lock()
-			defer r.mu.Unlock()
-			r.messages = without(r.messages, func(m Message) bool { return m.Topic == topic })
-			return unsentOf(topic)(messages)
-		})
-	}
-}

@@ -113,7 +113,8 @@ func (n *narrowed) add(w *work) error {
 		}
 	}
 	if w.emittedLess() && len(w.rest.emitted) > 0 {
-		text := string(appendEvents(nil, w.rest.emitted))
+		array, _ := encodeEvents(w.rest.emitted)
+		text := string(array)
 		emitted = &text
 	}
 	if w.deadLettersLess() && len(w.rest.deadLetters) > 0 {

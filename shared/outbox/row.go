@@ -43,7 +43,7 @@ func (r *row) claim() (Claim, error) {
 			if e.Err != nil {
 				return c, fmt.Errorf("outbox row %d: emitted event %d: %w", r.ID, n, e.Err)
 			}
-			c.Emitted = append(c.Emitted, e.Event)
+			c.Emitted, c.encoded = append(c.Emitted, e.Event), append(c.encoded, e.Raw)
 		}
 	}
 	return c, nil

@@ -63,11 +63,14 @@ type origin struct {
 }
 
 func (s *sending) emit(w *work) {
-	for _, e := range w.Emitted {
+	if len(w.encoded) != len(w.Emitted) { // a claim that was neither written nor read here
+		_, w.encoded = encodeEvents(w.Emitted)
+	}
+	for n, e := range w.Emitted {
 		s.unsent[e] = true
 		s.of = append(s.of, origin{event: e})
 		s.messages = append(s.messages, Message{
-			Topic: e.Function() + eventsTopic, Key: e.Subject, Value: event.AppendJSON(nil, e),
+			Topic: e.Function() + eventsTopic, Key: e.Subject, Value: w.encoded[n],
 			Headers: []Header{{contentType, structuredMedia}},
 		})
 	}

@@ -68,8 +68,11 @@ func (w *work) hasRecords() bool {
 func (w *work) size() int {
 	const each = 512 // of a view, an event's attributes, a name
 	n := each * (1 + len(w.Views) + len(w.Entities) + len(w.Aggregates) + len(w.Emitted) + len(w.DeadLetters) + len(w.Drain))
-	for _, e := range w.Emitted {
+	for k, e := range w.Emitted {
 		n += len(e.Data)
+		if k < len(w.encoded) {
+			n += len(w.encoded[k])
+		}
 	}
 	return n
 }

@@ -37,7 +37,7 @@ type world struct {
 	logs     *logs
 }
 
-func newWorld(t *testing.T) *world {
+func newWorld(t testing.TB) *world {
 	t.Helper()
 	w := &world{url: stacktest.Postgres(t), redisURL: stacktest.Redis(t), kafka: &recorder{}, fn: newTally(), logs: &logs{}}
 	w.pool = w.newPool(t, nil)
@@ -49,7 +49,7 @@ func newWorld(t *testing.T) *world {
 	return w
 }
 
-func (w *world) newPool(t *testing.T, change func(*pgxpool.Config)) *pgxpool.Pool {
+func (w *world) newPool(t testing.TB, change func(*pgxpool.Config)) *pgxpool.Pool {
 	t.Helper()
 	cfg, err := pgxpool.ParseConfig(w.url)
 	if err != nil {
@@ -67,7 +67,7 @@ func (w *world) newPool(t *testing.T, change func(*pgxpool.Config)) *pgxpool.Poo
 	return pool
 }
 
-func (w *world) newRedis(t *testing.T) redis.UniversalClient {
+func (w *world) newRedis(t testing.TB) redis.UniversalClient {
 	t.Helper()
 	client, err := views.Open(t.Context(), w.redisURL)
 	if err != nil {
@@ -101,7 +101,7 @@ func (l *logs) Write(p []byte) (int, error) {
 	return l.text.Write(p)
 }
 
-func (w *world) exec(t *testing.T, sql string, args ...any) {
+func (w *world) exec(t testing.TB, sql string, args ...any) {
 	t.Helper()
 	if _, err := w.pool.Exec(t.Context(), sql, args...); err != nil {
 		t.Fatalf("%s: %v", sql, err)
@@ -242,62 +242,6 @@ func (w *world) settled(ctx context.Context, claims ...Claim) error {
 		}
 	}
 	return errors.Join(errs...)
-}
-
-// recorder is a Kafka that keeps what it gets.
-type recorder struct {
-	mu       sync.Mutex
-	messages []Message
-	calls    int
-	// before and after may fail a call; after, it took effect.
-	before, after func([]Message) error
-}
-
-func (r *recorder) Publish(_ context.Context, messages []Message) error {
-	r.mu.Lock()
-	before, after := r.before, r.after
-	r.mu.Unlock()
-	if before != nil {
-		if err := before(messages); err != nil {
-			return err
-		}
-	}
-	r.mu.Lock()
-	r.calls++
-	r.messages = append(r.messages, messages...)
-	r.mu.Unlock()
-	if after != nil {
-		return after(messages)
-	}
-	return nil
-}
-
-func (r *recorder) fail(before, after func([]Message) error) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	r.before, r.after = before, after
-}
-
-func (r *recorder) count(topic, value string) (n int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, m := range r.messages {
-		if m.Topic == topic && string(m.Value) == value {
-			n++
-		}
-	}
-	return n
-}
-
-func (r *recorder) topic(name string) (n int) {
-	r.mu.Lock()
-	defer r.mu.Unlock()
-	for _, m := range r.messages {
-		if m.Topic == name {
-			n++
-		}
-	}
-	return n
 }
 
 func mustSettle(t *testing.T, w *world, claims ...Claim) {
