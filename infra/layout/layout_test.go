@@ -60,7 +60,7 @@ func family(path string) string {
 }
 
 // testOnly are packages that only tests use, and which may use what they like.
-var testOnly = []string{"infra/stack/stacktest", "infra/layout", "infra/e2e", "shared/runtime/scenario"}
+var testOnly = []string{"infra/stack/stacktest", "infra/layout", "infra/readme", "infra/e2e", "shared/runtime/scenario"}
 
 func TestWhoMayImportWhom(t *testing.T) {
 	t.Parallel()
