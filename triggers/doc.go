@@ -1,3 +1,46 @@
-// Package triggers holds all that moves events: kafka (the batch trigger) and
-// relay (the sweeper of outbox rows).
+// Package triggers holds all that moves events: kafka, the batch trigger, which
+// brings them from Kafka to the functions; and relay, the sweeper, which tells
+// Redis and Kafka what functions committed and could not tell themselves.
+//
+// # The way of one event
+//
+//	producer --1--> Kafka --2--> triggers/kafka --3--> function --4--> PostgreSQL
+//	                  ^              |    ^                |                |
+//	                  +----- 6 ------+    +------ 5 -------+           outbox row
+//	                                                                        |
+//	             Redis views, emitted events, dead letters <----- 7 --------+
+//	                             the outbox row is deleted <----- 8 --------+
+//
+// PostgreSQL's commit, 4, is the only commit point: all before it may happen
+// again, and all after it is repaired from what it wrote. What happens at each
+// arrow, and what a crash there means:
+//
+//	1  A record is written, acks=all.
+//	   Crash: the producer has no answer and sends again. The function knows
+//	   an event by its source and id.
+//	2  The trigger takes the record into its window.
+//	   Crash: its offset is not marked. The partition's next owner reads it.
+//	3  A batch is posted, one request at a time for each key.
+//	   Crash: the function has it or not. It is posted again; what was decided
+//	   is known, the rest is decided.
+//	4  One transaction decides the batch: effects, audit, parked events, dead
+//	   letters, and the outbox row that says what is to be told.
+//	   Crash: rolled back, or committed whole. The trigger posts again, as at 3.
+//	5  The function answers 202.
+//	   Crash: the trigger posts again, as at 3.
+//	6  The offset is marked, once all before it in its partition are done, and
+//	   committed within COMMIT_INTERVAL.
+//	   Crash: what was done since the last commit of offsets is read again, as
+//	   at 2, and changes nothing.
+//	7  The function's process relays its own outbox row, right after the commit.
+//	   Crash: Redis and Kafka have heard nothing of it, or a part. The sweeper
+//	   takes rows older than some seconds.
+//	8  The row is deleted, once all it says is told.
+//	   Crash: the sweeper tells it again, which changes nothing: views are
+//	   versioned, and emitted events have deterministic ids.
+//
+// An emitted event begins again at 2. What the trigger itself cannot deliver, as
+// it is no CloudEvent or the function refuses it as such, it puts into the
+// topic's dead-letter topic before 6; a crash between the two puts it there
+// twice.
 package triggers

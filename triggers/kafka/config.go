@@ -79,6 +79,9 @@ type Config struct {
 	DrainTimeout time.Duration `env:"DRAIN_TIMEOUT" envDefault:"20s"`
 	// SessionTimeout is how long a silent member keeps its partitions.
 	SessionTimeout time.Duration `env:"KAFKA_SESSION_TIMEOUT" envDefault:"10s"`
+	// RebalanceTimeout is how long a member may take to give partitions up
+	// before the group goes on without it: longer than DrainTimeout.
+	RebalanceTimeout time.Duration `env:"KAFKA_REBALANCE_TIMEOUT" envDefault:"30s"`
 
 	// ListenAddress serves health and metrics; empty: all addresses, Port.
 	ListenAddress string `env:"LISTEN_ADDRESS"`
@@ -164,8 +167,8 @@ func (c Config) validateLimits() (wrong []error) {
 	if c.RetryMax < c.RetryMin {
 		wrong = append(wrong, fmt.Errorf("RETRY_MAX_BACKOFF %s is below RETRY_MIN_BACKOFF %s", c.RetryMax, c.RetryMin))
 	}
-	if c.DrainTimeout >= rebalanceTimeout {
-		wrong = append(wrong, fmt.Errorf("DRAIN_TIMEOUT %s must stay below the rebalance timeout, %s", c.DrainTimeout, rebalanceTimeout))
+	if c.DrainTimeout >= c.RebalanceTimeout {
+		wrong = append(wrong, fmt.Errorf("DRAIN_TIMEOUT %s must stay below KAFKA_REBALANCE_TIMEOUT %s", c.DrainTimeout, c.RebalanceTimeout))
 	}
 	return wrong
 }
@@ -175,6 +178,16 @@ func (c Config) deadLetterTopic(topic string) string {
 		return c.DeadLetterTopic
 	}
 	return topic + "-dead-letter"
+}
+
+// sinkName is the sink's URL without a password, for logs and dead letters.
+func (c Config) sinkName() string {
+	u, err := url.Parse(c.Sink)
+	if err != nil {
+		return ""
+	}
+	u.User = nil
+	return u.String()
 }
 
 // overrides reads K_CE_OVERRIDES: the JSON of duckv1.CloudEventOverrides in

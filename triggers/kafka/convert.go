@@ -36,6 +36,8 @@ type converter struct {
 	attrs   []attribute
 	decoder *jsontext.Decoder
 	input   bytes.Buffer
+
+	name, tenant, subject []byte // of a structured event, used again
 }
 
 type attribute struct {
@@ -51,7 +53,7 @@ type override struct {
 }
 
 // entity names what must be kept in order within a partition; both parts empty
-// if the event names none.
+// if the event names none. It is good until the next conversion.
 type entity struct{ tenant, subject []byte }
 
 func newConverter(extensions map[string]string) *converter {
@@ -70,14 +72,13 @@ func (c *converter) convert(dst []byte, m *sarama.ConsumerMessage) ([]byte, enti
 		return dst, entity{}, errNullValue
 	}
 	contentType := c.readHeaders(m.Headers)
-	switch mediaType := mediaType(contentType); {
-	case mediaType == "application/cloudevents+json":
-		return c.structured(dst, m)
-	case strings.HasPrefix(mediaType, "application/cloudevents"):
-		return dst, entity{}, fmt.Errorf("content type %q is not supported", contentType)
-	default:
+	if !isFormat(contentType) {
 		return c.binary(dst, m, contentType)
 	}
+	if mediaType(contentType) == "application/cloudevents+json" {
+		return c.structured(dst, m)
+	}
+	return dst, entity{}, fmt.Errorf("content type %q is not supported", contentType)
 }
 
 // readHeaders keeps the attributes in c.attrs and returns the content type.
@@ -273,6 +274,14 @@ func lower(key []byte) []byte {
 		}
 	}
 	return key
+}
+
+// isFormat tells that the content type is that of an event format: the record's
+// value is the whole event.
+func isFormat(contentType []byte) bool {
+	const prefix = "application/cloudevents"
+	contentType = bytes.TrimSpace(contentType)
+	return len(contentType) >= len(prefix) && bytes.EqualFold(contentType[:len(prefix)], []byte(prefix))
 }
 
 func mediaType(contentType []byte) string {

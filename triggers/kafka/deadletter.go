@@ -212,7 +212,7 @@ func (d *deadLetters) close() {
 // an earlier life are replaced.
 func (d *deadLetters) message(r *record) *sarama.ProducerMessage {
 	added := []sarama.RecordHeader{
-		{Key: []byte("ce_knativeerrordest"), Value: []byte(d.t.cfg.Sink)},
+		{Key: []byte("ce_knativeerrordest"), Value: []byte(d.t.cfg.sinkName())},
 		{Key: []byte("ce_knativeerrordata"), Value: r.fault.errorData()},
 		{Key: []byte("millrace-cause"), Value: []byte(r.fault.cause())},
 		{Key: []byte("millrace-origin"), Value: fmt.Appendf(nil, "%s/%d/%d", r.claim.topic, r.claim.partition, r.offset)},

@@ -7,10 +7,6 @@ import (
 	gometrics "github.com/rcrowley/go-metrics"
 )
 
-// rebalanceTimeout is how long a member may take to give a partition up before
-// the group goes on without it.
-const rebalanceTimeout = 60 * time.Second
-
 // consumerConfig is sarama's configuration of the group member.
 func consumerConfig(cfg Config) *sarama.Config {
 	c := clientConfig(cfg)
@@ -27,7 +23,11 @@ func consumerConfig(cfg Config) *sarama.Config {
 	group := &c.Consumer.Group
 	group.Session.Timeout = cfg.SessionTimeout
 	group.Heartbeat.Interval = min(time.Second, cfg.SessionTimeout/5)
-	group.Rebalance.Timeout = rebalanceTimeout
+	group.Rebalance.Timeout = cfg.RebalanceTimeout
+	// Who joins is answered when all others have joined or their time is up. A
+	// member that gives up waiting before, and joins again as another one,
+	// leaves behind one more that is waited for: it would never end.
+	c.Net.ReadTimeout = max(c.Net.ReadTimeout, cfg.RebalanceTimeout+10*time.Second)
 	group.Rebalance.Retry.Backoff = 500 * time.Millisecond
 	// Partitions that stay where they are go on during a rebalance.
 	group.Rebalance.GroupStrategies = []sarama.BalanceStrategy{sarama.NewBalanceStrategyCooperativeSticky()}

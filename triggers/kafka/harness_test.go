@@ -52,7 +52,8 @@ func testConfig(cluster *kfake.Cluster, sink string) Config {
 		BatchEvents: 50, BatchBytes: 1 << 20, InFlight: 4, WindowEvents: 1000, WindowBytes: 8 << 20, FetchBytes: 64 << 10,
 		RetryMin: time.Millisecond, RetryMax: 10 * time.Millisecond,
 		CommitInterval: 10 * time.Millisecond, DrainTimeout: 5 * time.Second, SessionTimeout: 20 * time.Second,
-		ListenAddress: "127.0.0.1:0",
+		RebalanceTimeout: patience,
+		ListenAddress:    "127.0.0.1:0",
 	}
 }
 

@@ -36,9 +36,6 @@ func (s Security) validate() (wrong []error) {
 	if s.SASL && s.Mechanism != sarama.SASLTypePlaintext {
 		wrong = append(wrong, fmt.Errorf("KAFKA_NET_SASL_TYPE %q is not supported yet: use PLAIN", s.Mechanism))
 	}
-	if s.SASL && !s.TLS {
-		wrong = append(wrong, errors.New("KAFKA_NET_SASL_ENABLE without KAFKA_NET_TLS_ENABLE would send the password in the clear"))
-	}
 	return wrong
 }
 

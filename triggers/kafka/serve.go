@@ -34,7 +34,7 @@ func (t *Trigger) Serve(ctx context.Context) error {
 	served := make(chan error, 1)
 	go func() { served <- server.Serve(listener) }()
 	t.log.Info("trigger started", "namespace", t.cfg.Namespace, "name", t.cfg.Name, "topics", t.cfg.Topics,
-		"group", t.cfg.Group, "sink", t.cfg.Sink, "address", listener.Addr().String())
+		"group", t.cfg.Group, "sink", t.cfg.sinkName(), "address", listener.Addr().String())
 
 	err = t.Run(ctx)
 	_ = server.Close() // last, so that the drain can be watched

@@ -40,13 +40,18 @@ func (c *converter) members(dst []byte) ([]byte, entity, error) {
 		}
 		switch string(name) {
 		case "specversion":
-			seen.specversion = string(text(value)) == "1.0"
+			c.name = text(c.name[:0], value)
+			seen.specversion = string(c.name) == "1.0"
 		case "tenantid":
-			e.tenant = text(value)
+			c.tenant = text(c.tenant[:0], value)
+			e.tenant = c.tenant
 		case "subject":
-			e.subject = text(value)
-		default:
-			seen.note(name, len(text(value)))
+			c.subject = text(c.subject[:0], value)
+			e.subject = c.subject
+		case "id", "source", "type":
+			if value[0] == '"' {
+				seen.note(name, len(value)-len(`""`))
+			}
 		}
 	}
 	if _, err := c.decoder.ReadToken(); err != nil {
@@ -69,9 +74,10 @@ func (c *converter) member(dst *[]byte, first *bool) (name, value []byte, err er
 		*dst = append(*dst, ',')
 	}
 	*dst = append(append(*dst, raw...), ':') // raw is good only until the next read
-	if name, err = jsontext.AppendUnquote(nil, raw); err != nil {
+	if c.name, err = jsontext.AppendUnquote(c.name[:0], raw); err != nil {
 		return nil, nil, err
 	}
+	name = c.name
 	if value, err = c.decoder.ReadValue(); err != nil {
 		return nil, nil, err
 	}
@@ -84,14 +90,12 @@ func (c *converter) member(dst *[]byte, first *bool) (name, value []byte, err er
 	return name, value, nil
 }
 
-// text is the string that a JSON value stands for; nothing if it is no string.
-func text(value []byte) []byte {
-	if len(value) < 2 || value[0] != '"' {
-		return nil
+// text appends the string that a JSON value stands for; nothing if it is no
+// string.
+func text(dst, value []byte) []byte {
+	if len(value) == 0 || value[0] != '"' {
+		return dst
 	}
-	s, err := jsontext.AppendUnquote(nil, value)
-	if err != nil {
-		return nil
-	}
-	return s
+	dst, _ = jsontext.AppendUnquote(dst, value) // the decoder has seen that it is valid
+	return dst
 }

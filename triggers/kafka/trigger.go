@@ -42,6 +42,9 @@ func New(cfg Config, log *slog.Logger) (*Trigger, error) {
 	if t.sink, err = newSink(cfg); err != nil {
 		return nil, err
 	}
+	if cfg.Security.SASL && !cfg.Security.TLS {
+		log.Warn("the password for kafka goes over the network in the clear: KAFKA_NET_TLS_ENABLE is off")
+	}
 	t.window = newWindow(limits{cfg.BatchEvents, cfg.BatchBytes, cfg.WindowEvents, cfg.WindowBytes})
 	t.metrics = newMetrics(t.window)
 	t.deadLetters = newDeadLetters(t, func() (sarama.SyncProducer, error) {
