@@ -48,10 +48,11 @@ func build(ctx context.Context, f Folders, functions, flags []string, report sta
 		return fmt.Errorf("building the functions needs Go on the PATH: %w", err)
 	}
 	all := programs(functions)
-	defer report.Begin(fmt.Sprintf("building %d programs", len(all)))()
-	for _, p := range all {
+	for i, p := range all {
+		done := report.Begin(fmt.Sprintf("building %s (program %d of %d)", p.name, i+1, len(all)))
 		args := append([]string{"build", "-o", f.bin(p.name)}, flags...)
 		_, err := process.Run(ctx, process.Spec{Path: goCommand, Args: append(args, p.pkg), Dir: f.Root})
+		done()
 		if err != nil {
 			return fmt.Errorf("building %s from %s: %w", p.name, p.pkg, err)
 		}

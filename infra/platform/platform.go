@@ -32,9 +32,6 @@ type Config struct {
 	Functions []string
 	// BuildFlags go to `go build`, for example -race.
 	BuildFlags []string
-	// Maintain is called with the database's URL after the migrations: it
-	// makes the months ahead. Nil does nothing.
-	Maintain func(ctx context.Context, databaseURL string) error
 	// Reporter is told what happens.
 	Reporter stack.Reporter
 }
@@ -133,19 +130,23 @@ func (p *Platform) prepare(ctx context.Context) (err error) {
 
 // migrate brings the stores to where this version of the functions needs them.
 func (p *Platform) migrate(ctx context.Context) error {
-	defer p.cfg.Reporter.Begin("applying migrations and making topics")()
+	defer p.cfg.Reporter.Begin("applying migrations, making months and topics")()
 	if err := migrations.Up(ctx, p.Addresses.DatabaseURL); err != nil {
 		return err
 	}
-	if p.cfg.Maintain != nil {
-		if err := p.cfg.Maintain(ctx, p.Addresses.DatabaseURL); err != nil {
-			return err
-		}
+	// The month before, as clocks differ and events come late, to two ahead.
+	if _, err := migrations.MakeMonths(ctx, p.Addresses.DatabaseURL, lastMonth(time.Now()), 4); err != nil {
+		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	_, err := topics.Ensure(ctx, p.Addresses.KafkaBrokers)
 	return err
+}
+
+func lastMonth(now time.Time) time.Time {
+	now = now.UTC()
+	return time.Date(now.Year(), now.Month()-1, 1, 0, 0, 0, 0, time.UTC)
 }
 
 // startServices starts the processes, each kind when that before it is ready.

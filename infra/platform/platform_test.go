@@ -66,13 +66,14 @@ func TestPlatform(t *testing.T) {
 		}
 	})
 
-	t.Run("the database is migrated", func(t *testing.T) {
+	t.Run("the database is migrated and has this month", func(t *testing.T) {
 		conn, err := pgx.Connect(t.Context(), p.Addresses.DatabaseURL)
 		if err != nil {
 			t.Fatal(err)
 		}
 		defer func() { _ = conn.Close(context.Background()) }()
-		if _, err := conn.Exec(t.Context(), "SELECT FROM millrace.entities"); err != nil {
+		month := time.Now().UTC().Format("_2006_01")
+		if _, err := conn.Exec(t.Context(), "SELECT FROM millrace.audit"+month); err != nil {
 			t.Error(err)
 		}
 	})
