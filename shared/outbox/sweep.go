@@ -15,11 +15,12 @@ import (
 const sweepBytes = 16 << 20
 
 const (
-	readSweepTime = `SELECT now() - $1::interval`
+	readSweepTime = `SELECT now(), now() - $1::interval`
 
 	// Nobody else takes these rows until the lease is over; the transaction
 	// ends here, before anything is published. Rows of transactions in flight
 	// are not there yet, and are seen by a later sweep: nothing remembers ids.
+	// What this sweep took before, and could not finish, is left to the next one.
 	takeRows = `
 WITH ripe AS MATERIALIZED (
     SELECT id, coalesce(pg_column_size(dirty), 0) + coalesce(pg_column_size(emitted), 0)
@@ -27,7 +28,7 @@ WITH ripe AS MATERIALIZED (
     FROM millrace.outbox
     WHERE function = ANY ($1)
       AND created_at <= $2
-      AND (claimed_until IS NULL OR claimed_until <= now())
+      AND (claimed_until IS NULL OR claimed_until <= $8)
       AND ($6 AND dirty IS NOT NULL
            OR $7 AND (emitted IS NOT NULL OR dead_letters IS NOT NULL)
            OR drain IS NOT NULL
@@ -57,14 +58,14 @@ RETURNING o.id, o.function, o.dirty, o.emitted, o.dead_letters, o.drain`
 // A crash in the middle leaves rows taken until their lease is over; then they
 // are anyone's again.
 func (r *Relay) Sweep(ctx context.Context, olderThan time.Duration, limit int) (int, error) {
-	var before time.Time // by the database's clock; later rows are not waited for
-	if err := r.cfg.Pool.QueryRow(ctx, readSweepTime, olderThan).Scan(&before); err != nil {
+	var now span // by the database's clock; later rows are not waited for
+	if err := r.cfg.Pool.QueryRow(ctx, readSweepTime, olderThan).Scan(&now.start, &now.before); err != nil {
 		return 0, fmt.Errorf("sweeping the outbox: %w", err)
 	}
 	var errs []error
 	total, reach := 0, everything
 	for {
-		claims, n, err := r.take(ctx, before, limit, reach)
+		claims, n, err := r.take(ctx, now, limit, reach)
 		if err != nil {
 			return total, errors.Join(append(errs, err)...)
 		}
@@ -90,14 +91,18 @@ func IsUnreachable(err error) bool {
 	return errors.As(err, &unreachable)
 }
 
+// span is when a sweep started, and up to when it takes rows.
+type span struct{ start, before time.Time }
+
 // take leases rows and reads them. One that cannot be read stays, for people to
 // look at; n counts it.
-func (r *Relay) take(ctx context.Context, before time.Time, limit int, open reach) (claims []Claim, n int, err error) {
+func (r *Relay) take(ctx context.Context, now span, limit int, open reach) (claims []Claim, n int, err error) {
 	names := make([]string, 0, len(r.functions))
 	for name := range r.functions {
 		names = append(names, name)
 	}
-	rows, err := r.cfg.Pool.Query(ctx, takeRows, names, before, limit, r.cfg.Lease, sweepBytes, open.redis, open.kafka)
+	rows, err := r.cfg.Pool.Query(ctx, takeRows, names, now.before, limit, r.cfg.Lease, sweepBytes,
+		open.redis, open.kafka, now.start)
 	if err != nil {
 		return nil, 0, fmt.Errorf("taking outbox rows: %w", err)
 	}

@@ -119,19 +119,30 @@ func TestSweepBoundsItsMemory(t *testing.T) {
 			WHERE id = $1`, c.ID)
 	}
 	r := w.relay()
-	before, err := pgxTime(t, w)
-	if err != nil {
+	var now span
+	if err := w.pool.QueryRow(t.Context(), `SELECT now(), now()`).Scan(&now.start, &now.before); err != nil {
 		t.Fatal(err)
 	}
-	claims, n, err := r.take(t.Context(), before, 10, everything)
+	claims, n, err := r.take(t.Context(), now, 10, everything)
 	if err != nil || n != 3 || len(claims) != 3 {
 		t.Fatal(n, err)
 	}
 }
 
-func pgxTime(t *testing.T, w *world) (now time.Time, err error) {
-	err = w.pool.QueryRow(t.Context(), `SELECT now()`).Scan(&now)
-	return now, err
+// What fails is tried once in a sweep, however short the lease is.
+func TestSweepEnds(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.kafka.fail(unsentOf("note-events"), nil)
+	for range 5 {
+		w.commit(t, change{subjects: []string{"a"}, by: 1, emits: 1})
+	}
+	r := w.relay(func(c *RelayConfig) { c.Lease = time.Nanosecond })
+	for range 2 {
+		if n, err := r.Sweep(t.Context(), 0, 1); n != 5 || err == nil {
+			t.Fatal(n, err)
+		}
+	}
 }
 
 func TestBacklog(t *testing.T) {
