@@ -37,7 +37,7 @@ func downloadPostgres(ctx context.Context, report Reporter, user *process.User, 
 	if !ok {
 		return postgresPrograms{}, fmt.Errorf("the data was made by PostgreSQL %d, and no programs of that version are found: install them, or remove the data to start afresh", major)
 	}
-	cache, err := cacheDir()
+	cache, err := CacheDir()
 	if err != nil {
 		return postgresPrograms{}, err
 	}
@@ -96,9 +96,9 @@ func fetchPostgres(report Reporter, version embeddedpostgres.PostgresVersion, ca
 	return os.Rename(unfinished, home)
 }
 
-// cacheDir is where downloads are kept between checkouts. Root's own cache is
+// CacheDir is where downloads are kept between checkouts. Root's own cache is
 // closed to the user that root runs PostgreSQL as.
-func cacheDir() (string, error) {
+func CacheDir() (string, error) {
 	dir := "/var/cache/millrace"
 	if os.Geteuid() != 0 {
 		base, err := os.UserCacheDir()

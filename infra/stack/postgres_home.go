@@ -28,10 +28,14 @@ func preparePostgres(ctx context.Context, cfg PostgresConfig) (postgresHome, err
 	if home.programs, err = choosePostgres(ctx, cfg, user, major); err != nil {
 		return postgresHome{}, err
 	}
-	if major == 0 {
+	switch {
+	case major != 0:
+		return home, home.takeOver(cfg.Reporter)
+	case cfg.Seed != "":
+		return home, home.copySeed(ctx, cfg.Seed, dir)
+	default:
 		return home, home.initialise(ctx, cfg, dir)
 	}
-	return home, home.takeOver(cfg.Reporter)
 }
 
 // dataMajor is the major version that made the data, 0 if there is none.
@@ -77,6 +81,21 @@ func (h postgresHome) initialise(ctx context.Context, cfg PostgresConfig, dir st
 		Path: h.programs.path("initdb"), Args: args, Env: postgresEnv(), Dir: dir, User: h.user,
 	}); err != nil {
 		return fmt.Errorf("making a PostgreSQL data directory: %w", err)
+	}
+	return os.Rename(unfinished, h.data)
+}
+
+// copySeed copies the data of a stopped server. It runs as the user, who owns
+// the seed and then the copy.
+func (h postgresHome) copySeed(ctx context.Context, seed, dir string) error {
+	unfinished := filepath.Join(dir, "data.unfinished")
+	if err := os.RemoveAll(unfinished); err != nil {
+		return fmt.Errorf("removing an unfinished data directory: %w", err)
+	}
+	if _, err := process.Run(ctx, process.Spec{
+		Path: "/bin/cp", Args: []string{"-R", "-p", filepath.Join(seed, "data"), unfinished}, Dir: dir, User: h.user,
+	}); err != nil {
+		return fmt.Errorf("copying a PostgreSQL data directory: %w", err)
 	}
 	return os.Rename(unfinished, h.data)
 }

@@ -51,6 +51,17 @@ func choosePostgres(ctx context.Context, cfg PostgresConfig, user *process.User,
 	return newPrograms(cfg.Programs, major), nil
 }
 
+// PostgresMajor is the major version of the programs that StartPostgres would
+// make new data with.
+func PostgresMajor(ctx context.Context, programs string, report Reporter) (int, error) {
+	user, err := process.Unprivileged()
+	if err != nil {
+		return 0, err
+	}
+	chosen, err := choosePostgres(ctx, PostgresConfig{Programs: programs, Reporter: reporter(report)}, user, 0)
+	return chosen.major, err
+}
+
 func newPrograms(bin string, major int) postgresPrograms {
 	return postgresPrograms{bin: bin, major: major, origin: fmt.Sprintf("PostgreSQL %d from %s", major, bin)}
 }

@@ -12,7 +12,8 @@
 //
 // One PostgreSQL server a test process is started when the first test asks for
 // a database, and stopped by [Main]; databases are clones of a migrated
-// template. It does not wait for the disk: what a test proves about crashes of
+// template. The data directory with the template is made once for each state of
+// the migrations, kept in the user's cache, and copied. It does not wait for the disk: what a test proves about crashes of
 // Millrace's own processes holds, about power cuts it proves nothing. With
 // MILLRACE_TEST_DATABASE_URL set, databases are made on that server instead;
 // MILLRACE_POSTGRES=embedded, or a folder of programs, chooses what is started.

@@ -100,16 +100,21 @@ func startServer(ctx context.Context) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	pg, err := stack.StartPostgres(ctx, stack.PostgresConfig{
-		Dir: filepath.Join(dir, "postgres"), Database: "postgres", Volatile: true, Log: log,
-		Programs: os.Getenv("MILLRACE_POSTGRES"),
-		Reporter: stderr{},
-	})
+	cfg := serverConfig(filepath.Join(dir, "postgres"), log)
+	pg, err := startSeeded(ctx, cfg)
 	if err != nil {
 		return "", err
 	}
 	atExit(pg.StopNow)
 	return pg.URL, nil
+}
+
+func serverConfig(dir string, log *os.File) stack.PostgresConfig {
+	return stack.PostgresConfig{
+		Dir: dir, Database: "postgres", Volatile: true, Log: log,
+		Programs: os.Getenv("MILLRACE_POSTGRES"),
+		Reporter: stderr{},
+	}
 }
 
 func template() string { return "millrace_template_" + migrations.Fingerprint() }
