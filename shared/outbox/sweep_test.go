@@ -135,13 +135,13 @@ func TestSweepEnds(t *testing.T) {
 	w := newWorld(t)
 	w.kafka.fail(unsentOf("note-events"), nil)
 	for range 5 {
-		w.commit(t, change{subjects: []string{"a"}, by: 1, emits: 1})
+		c := w.commit(t, change{subjects: []string{"a"}, by: 1, emits: 1})
+		w.exec(t, `UPDATE millrace.outbox SET emitted = json_build_array(emitted->0, jsonb_set((emitted->0)::jsonb, '{type}', '"other.t.v1"'))
+			WHERE id = $1`, c.ID) // one of two gets through, so it is no outage
 	}
 	r := w.relay(func(c *RelayConfig) { c.Lease = time.Nanosecond })
-	for range 2 {
-		if n, err := r.Sweep(t.Context(), 0, 1); n != 5 || err == nil {
-			t.Fatal(n, err)
-		}
+	if n, err := r.Sweep(t.Context(), 0, 1); n != 5 || err == nil || IsUnreachable(err) {
+		t.Fatal(n, err)
 	}
 }
 
