@@ -1,12 +1,12 @@
 -- +goose Up
 
-CREATE DOMAIN millrace.exact AS numeric CHECK (VALUE - VALUE = 0);
+CREATE DOMAIN millrace.exact AS numeric CHECK (scale(VALUE) IS NOT NULL);
 
 COMMENT ON DOMAIN millrace.exact IS 'A decimal number: neither NaN nor infinite.';
 
 -- The trades of accounts, as they stand after their last amendment.
 CREATE TABLE millrace.trades (
-    month       date           NOT NULL CHECK (month = date_trunc('month', month)),
+    month       date           NOT NULL CHECK (date_part('day', month) = 1),
     tenant_id   text           NOT NULL CHECK (tenant_id <> ''),
     account     text           NOT NULL CHECK (account <> ''),
     source      text           NOT NULL CHECK (source <> ''),
@@ -15,7 +15,7 @@ CREATE TABLE millrace.trades (
     side        text           NOT NULL CHECK (side IN ('buy', 'sell')),
     quantity    millrace.exact NOT NULL CHECK (quantity > 0),
     price       millrace.exact NOT NULL,
-    currency    text           NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
+    currency    text           NOT NULL CHECK (octet_length(currency) = 3),
     fee         millrace.exact NOT NULL CHECK (fee >= 0),
     state       text           NOT NULL CHECK (state IN ('executed', 'cancelled')),
     executed_at timestamptz    NOT NULL CONSTRAINT trades_in_month CHECK (date_trunc('month', executed_at AT TIME ZONE 'UTC') = month),

@@ -5,7 +5,7 @@ CREATE TABLE millrace.positions (
     tenant_id         text           NOT NULL CHECK (tenant_id <> ''),
     account           text           NOT NULL CHECK (account <> ''),
     instrument        text           NOT NULL CHECK (instrument <> ''),
-    currency          text           NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
+    currency          text           NOT NULL CHECK (octet_length(currency) = 3),
     former_currencies text[]         NOT NULL,
     quantity          millrace.exact NOT NULL,
     cost              millrace.exact NOT NULL CHECK (quantity <> 0 OR cost = 0),
@@ -28,7 +28,7 @@ SELECT millrace.make_hash_partitions('positions', 4);
 
 -- What made the positions, in the order of booking.
 CREATE TABLE millrace.fills (
-    month          date           NOT NULL CHECK (month = date_trunc('month', month)),
+    month          date           NOT NULL CHECK (date_part('day', month) = 1),
     tenant_id      text           NOT NULL CHECK (tenant_id <> ''),
     account        text           NOT NULL CHECK (account <> ''),
     instrument     text           NOT NULL CHECK (instrument <> ''),
@@ -38,7 +38,7 @@ CREATE TABLE millrace.fills (
     side           text           NOT NULL CHECK (side IN ('buy', 'sell')),
     quantity       millrace.exact NOT NULL CHECK (quantity > 0),
     price          millrace.exact NOT NULL,
-    currency       text           NOT NULL CHECK (currency ~ '^[A-Z]{3}$'),
+    currency       text           NOT NULL CHECK (octet_length(currency) = 3),
     state          text           NOT NULL CHECK (state IN ('booked', 'cancelled')),
     filled_at      timestamptz    NOT NULL CONSTRAINT fills_in_month CHECK (date_trunc('month', filled_at AT TIME ZONE 'UTC') = month),
     quantity_after millrace.exact NOT NULL,
