@@ -2,12 +2,9 @@ package ledger
 
 import (
 	"errors"
-	"fmt"
 	"testing"
 
-	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
-	"pgregory.net/rapid"
 
 	"github.com/millrace/millrace/infra/stack/stacktest"
 	"github.com/millrace/millrace/shared/event"
@@ -16,51 +13,16 @@ import (
 
 func TestMain(m *testing.M) { stacktest.Main(m) }
 
-func connect(t *testing.T) *pgx.Conn {
-	t.Helper()
-	conn, err := pgx.Connect(t.Context(), stacktest.Postgres(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = conn.Close(t.Context()) })
-	return conn
-}
-
-// TestPartialLoadsEqualTheWholeFold decides histories in random batches, each
-// of which loads only what it needs, and compares with the fold in memory.
 func TestPartialLoadsEqualTheWholeFold(t *testing.T) {
 	t.Parallel()
-	conn := connect(t)
-	checks := 0
-	rapid.Check(t, func(t *rapid.T) {
-		checks++
-		subject := fmt.Sprintf("account {%d}'; --", checks)
-		store, fold := functiontest.NewStore(New(), conn), functiontest.NewFold(New(), subject)
-		events := history(t)
-		for _, e := range events {
-			e.Subject = subject
-		}
-		for len(events) > 0 {
-			n := rapid.IntRange(1, len(events)).Draw(t, "batch")
-			refusals := store.Batch(t.Context(), t, events[:n])
-			for i, e := range events[:n] {
-				if _, want := fold.Decide(t, e); refusals[i] != want {
-					t.Fatalf("%s %s: refused with %q, want %q", e.Type, e.Data, refusals[i], want)
-				}
-			}
-			events = events[n:]
-		}
-		if got, want := store.State(t.Context(), t, subject), fold.State(t); got != want {
-			t.Fatalf("the database has\n%s\nthe fold\n%s", got, want)
-		}
-	})
+	functiontest.PartialLoads(t, New(), stacktest.Postgres(t), history)
 }
 
 // TestDatabaseGuardsTheJournal tries everything that must not happen to entries
 // and postings, around the rules.
 func TestDatabaseGuardsTheJournal(t *testing.T) {
 	t.Parallel()
-	conn := connect(t)
+	conn := functiontest.Connect(t, stacktest.Postgres(t))
 	functiontest.NewStore(New(), conn).Batch(t.Context(), t, []*event.Event{
 		posted("1", cash), posted("2", cash), reversed("3", "2"),
 	})
