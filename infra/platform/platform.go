@@ -167,8 +167,8 @@ func (p *Platform) startKind(ctx context.Context, kind string) error {
 		if s.Kind != kind {
 			continue
 		}
-		unit, err := startUnit(ctx, s.Name, p.cfg.Reporter.Note, defaultPause, func(context.Context) (Running, error) {
-			return s.start(p.cfg.Folders)
+		unit, err := startUnit(ctx, s.Name, p.cfg.Reporter.Note, defaultPause, func(ctx context.Context) (Running, error) {
+			return p.startService(ctx, s)
 		})
 		if err != nil {
 			return fmt.Errorf("starting %s: %w", s.Name, err)
@@ -183,6 +183,16 @@ func (p *Platform) startKind(ctx context.Context, kind string) error {
 		}
 	}
 	return nil
+}
+
+func (p *Platform) startService(ctx context.Context, s service) (Running, error) {
+	if s.Kind == KindTrigger {
+		// Whoever was in its group was its predecessor.
+		if err := p.kafka.Forget(ctx, ConsumerGroup(s.Function)); err != nil {
+			return nil, err
+		}
+	}
+	return s.start(p.cfg.Folders)
 }
 
 var plural = map[string]string{KindFunction: "functions", KindRelay: "the relay", KindTrigger: "triggers"}
