@@ -3,28 +3,24 @@ package kafka
 import (
 	"os"
 	"reflect"
-	"regexp"
 	"strings"
 	"testing"
 	"time"
 
 	"github.com/IBM/sarama"
+	"github.com/caarlos0/env/v11"
 )
 
 // environ sets only these variables of those that Config reads.
 func environ(t *testing.T, vars map[string]string) {
 	t.Helper()
-	source, err := os.ReadFile("config.go")
+	fields, err := env.GetFieldParams(&Config{})
 	if err != nil {
 		t.Fatal(err)
 	}
-	security, err := os.ReadFile("security.go")
-	if err != nil {
-		t.Fatal(err)
-	}
-	for _, m := range regexp.MustCompile(`env:"([A-Z_]+)"`).FindAllStringSubmatch(string(source)+string(security), -1) {
-		t.Setenv(m[1], "") // remembers what to restore
-		os.Unsetenv(m[1])
+	for _, field := range fields {
+		t.Setenv(field.Key, "") // remembers what to restore
+		os.Unsetenv(field.Key)
 	}
 	for name, value := range vars {
 		t.Setenv(name, value)
