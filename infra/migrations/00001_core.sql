@@ -51,7 +51,7 @@ CREATE INDEX seen_decided_at ON millrace.seen USING brin (decided_at);
 -- Every decision, in the order of its entity. Folding these rows by version
 -- gives the live tables.
 CREATE TABLE millrace.audit (
-    month       date        NOT NULL CHECK (month = date_trunc('month', month)),
+    month       date        NOT NULL CHECK (date_part('day', month) = 1),
     tenant_id   text        NOT NULL,
     function    text        NOT NULL,
     subject     text        NOT NULL,
