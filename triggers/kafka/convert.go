@@ -2,11 +2,9 @@ package kafka
 
 import (
 	"bytes"
-	"encoding/base64"
 	"errors"
 	"fmt"
 	"maps"
-	"mime"
 	"slices"
 	"strconv"
 	"strings"
@@ -108,86 +106,6 @@ func (c *converter) setAttribute(name, value []byte) {
 	c.attrs = append(c.attrs, attribute{name, value})
 }
 
-// binary converts an event whose attributes are headers and whose data is the
-// record's value.
-func (c *converter) binary(dst []byte, m *sarama.ConsumerMessage, contentType []byte) ([]byte, entity, error) {
-	if len(c.attrs) > maxAttributes {
-		return dst, entity{}, fmt.Errorf("more than %d attributes", maxAttributes)
-	}
-	var e entity
-	var seen required
-	start := len(dst)
-	dst = append(dst, `{"specversion":"1.0"`...)
-	for _, a := range c.attrs {
-		switch string(a.name) {
-		case "specversion":
-			seen.specversion = string(a.value) == "1.0"
-			continue
-		case "datacontenttype": // the content-type header says it, if there is one
-			if contentType == nil {
-				contentType = a.value
-			}
-			continue
-		case "tenantid":
-			e.tenant = a.value
-		case "subject":
-			e.subject = a.value
-		default:
-			seen.note(a.name, len(a.value))
-		}
-		var err error
-		if dst, err = c.appendAttribute(dst, a.name, a.value); err != nil {
-			return dst[:start], entity{}, err
-		}
-	}
-	if err := seen.missing(); err != nil {
-		return dst[:start], entity{}, err
-	}
-	dst, err := c.appendEnd(dst, m, contentType)
-	if err != nil {
-		return dst[:start], entity{}, err
-	}
-	return dst, e, nil
-}
-
-func (c *converter) appendEnd(dst []byte, m *sarama.ConsumerMessage, contentType []byte) ([]byte, error) {
-	var err error
-	if len(contentType) > 0 {
-		if dst, err = c.appendAttribute(dst, []byte("datacontenttype"), contentType); err != nil {
-			return dst, err
-		}
-	}
-	return append(appendData(c.appendStamps(dst, m), m.Value, contentType), '}'), nil
-}
-
-func (c *converter) appendAttribute(dst, name, value []byte) ([]byte, error) {
-	if !validName(name) || string(name) == "data" {
-		return dst, fmt.Errorf("%q is no name of an attribute", name)
-	}
-	if c.replaces(name) {
-		return dst, nil
-	}
-	dst = append(append(append(dst, `,"`...), name...), `":`...)
-	dst, err := jsontext.AppendQuote(dst, value)
-	if err != nil {
-		return dst, fmt.Errorf("attribute %s: %w", name, err)
-	}
-	return dst, nil
-}
-
-// appendData writes JSON as it is, once it is known to be nothing but JSON;
-// all else, and what only claims to be JSON, as base64.
-func appendData(dst, data, contentType []byte) []byte {
-	if len(data) == 0 {
-		return dst
-	}
-	if isJSON(contentType) && jsontext.Value(data).IsValid() {
-		return append(append(dst, `,"data":`...), data...)
-	}
-	dst = append(dst, `,"data_base64":"`...)
-	return append(base64.StdEncoding.AppendEncode(dst, data), '"')
-}
-
 // replaces tells that a stamp or an override takes this name.
 func (c *converter) replaces(name []byte) bool {
 	if string(name) == offsetExtension || string(name) == partitionExtension {
@@ -217,85 +135,4 @@ func (c *converter) appendStamps(dst []byte, m *sarama.ConsumerMessage) []byte {
 		dst = strconv.AppendInt(dst, int64(m.Partition), 10)
 	}
 	return dst
-}
-
-// required notes which of the attributes that no event can lack were there.
-type required struct{ specversion, id, source, typ bool }
-
-func (r *required) note(name []byte, length int) {
-	switch string(name) {
-	case "id":
-		r.id = length > 0
-	case "source":
-		r.source = length > 0
-	case "type":
-		r.typ = length > 0
-	}
-}
-
-func (r required) missing() error {
-	if r.specversion && r.id && r.source && r.typ {
-		return nil
-	}
-	var names []string
-	for _, attribute := range []struct {
-		name  string
-		there bool
-	}{{"specversion 1.0", r.specversion}, {"id", r.id}, {"source", r.source}, {"type", r.typ}} {
-		if !attribute.there {
-			names = append(names, attribute.name)
-		}
-	}
-	return fmt.Errorf("no CloudEvent: without %s", strings.Join(names, ", "))
-}
-
-// reserved tells that the name belongs to CloudEvents itself.
-func reserved(name string) bool {
-	switch name {
-	case "specversion", "id", "source", "type", "subject", "time", "dataschema", "datacontenttype", "data":
-		return true
-	}
-	return false
-}
-
-func validName(name []byte) bool {
-	for _, c := range name {
-		if (c < 'a' || c > 'z') && (c < '0' || c > '9') {
-			return false
-		}
-	}
-	return len(name) > 0
-}
-
-func lower(key []byte) []byte {
-	for _, c := range key {
-		if c >= 'A' && c <= 'Z' {
-			return bytes.ToLower(key)
-		}
-	}
-	return key
-}
-
-// isFormat tells that the content type is that of an event format: the record's
-// value is the whole event.
-func isFormat(contentType []byte) bool {
-	const prefix = "application/cloudevents"
-	contentType = bytes.TrimSpace(contentType)
-	return len(contentType) >= len(prefix) && bytes.EqualFold(contentType[:len(prefix)], []byte(prefix))
-}
-
-func mediaType(contentType []byte) string {
-	before, _, _ := bytes.Cut(contentType, []byte(";"))
-	return string(bytes.ToLower(bytes.TrimSpace(before)))
-}
-
-// isJSON tells that a content type announces JSON, as the specification's JSON
-// format has it: application/json, text/json, anything +json, and none at all.
-func isJSON(contentType []byte) bool {
-	switch string(contentType) { // as nearly all write it
-	case "", "application/json", "application/json; charset=utf-8":
-		return true
-	}
-	mediaType, _, err := mime.ParseMediaType(string(contentType))
-	return err == nil && (mediaType == "application/json" || mediaType == "text/json" || strings.HasSuffix(mediaType, "+json"))
 }

@@ -30,9 +30,10 @@
 //
 // # The way of a record
 //
-// intake.go takes it from sarama, convert.go and structured.go make an event of
-// it, or it goes to deadletter.go. window.go and lane.go queue it, deliver.go
-// and sink.go send it, claim.go marks it. What a crash does:
+// intake.go takes it from sarama; convert.go with binary.go and structured.go
+// makes an event of it, or it goes to deadletter.go. window.go, lane.go and
+// room.go queue it; deliver.go and sink.go send it, under flight.go's count of
+// what is under way; claim.go marks it. What a crash does:
 //
 //	before the answer       the record is read again and posted again
 //	after it, before the    the same; the function knows what it has decided
