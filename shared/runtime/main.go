@@ -31,6 +31,7 @@ const buckets = 64
 // Main runs the process of a function until SIGTERM or an interrupt.
 func Main(fn function.Definition) {
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil)).With("function", fn.FunctionName())
+	views.LogTo(log)
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	config, err := ParseConfig()

@@ -11,6 +11,7 @@ import (
 
 	"github.com/millrace/millrace/functions"
 	"github.com/millrace/millrace/shared/postgres"
+	"github.com/millrace/millrace/shared/views"
 	"github.com/millrace/millrace/triggers/relay"
 )
 
@@ -18,6 +19,7 @@ func main() {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
 	defer stop()
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil))
+	views.LogTo(log)
 	if err := run(ctx, log); err != nil {
 		log.Error("stopped", "error", postgres.Redact(err.Error()))
 		os.Exit(1) //nolint:gocritic // nothing is left to be stopped
