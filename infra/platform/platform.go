@@ -32,6 +32,9 @@ type Config struct {
 	Functions []string
 	// BuildFlags go to `go build`, for example -race.
 	BuildFlags []string
+	// BeforeTriggers is called when all but the triggers runs, so that a
+	// measurement can begin with records that wait. Nil does nothing.
+	BeforeTriggers func(ctx context.Context, p *Platform) error
 	// Reporter is told what happens.
 	Reporter stack.Reporter
 }
@@ -153,6 +156,11 @@ func lastMonth(now time.Time) time.Time {
 func (p *Platform) startServices(ctx context.Context) error {
 	p.services = services(p.cfg.Folders, p.Addresses, p.cfg.Functions, p.ports)
 	for _, kind := range []string{KindFunction, KindRelay, KindTrigger} {
+		if kind == KindTrigger && p.cfg.BeforeTriggers != nil {
+			if err := p.cfg.BeforeTriggers(ctx, p); err != nil {
+				return err
+			}
+		}
 		if err := p.startKind(ctx, kind); err != nil {
 			return err
 		}
