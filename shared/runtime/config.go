@@ -43,7 +43,9 @@ type Config struct {
 	// commit.
 	RequestTimeout time.Duration `env:"REQUEST_TIMEOUT" envDefault:"20s"`
 	// DrainTimeout is what a process has after SIGTERM to finish its requests.
-	DrainTimeout time.Duration `env:"DRAIN_TIMEOUT" envDefault:"25s"`
+	// Ten seconds more go to telling what they led to; keep the sum below the
+	// pod's grace period.
+	DrainTimeout time.Duration `env:"DRAIN_TIMEOUT" envDefault:"15s"`
 	// EmitBacklog is how many outbox rows with events for Kafka may lie before
 	// intake closes.
 	EmitBacklog int `env:"EMIT_BACKLOG" envDefault:"20000"`

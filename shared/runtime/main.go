@@ -72,7 +72,9 @@ func Run(ctx context.Context, fn function.Definition, config Config, log *slog.L
 	})
 	defer relay.Close() //nolint:errcheck // nothing is written any more
 	processor = NewProcessor(fn, pool, config.Limits, log, relay.Offer)
-	return serve(ctx, listener, newServer(processor, config), relay, pool, log)
+	s := newServer(processor, config)
+	s.metrics.registry.MustRegister(relay.Collector())
+	return serve(ctx, listener, s, relay, pool, log)
 }
 
 // server is a function at work.
