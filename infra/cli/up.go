@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"os"
 	"os/signal"
+	"strings"
 	"syscall"
 	"time"
 
@@ -13,6 +14,7 @@ import (
 
 	"github.com/millrace/millrace/infra/cli/terminal"
 	"github.com/millrace/millrace/infra/platform"
+	"github.com/millrace/millrace/infra/stack/process"
 )
 
 // upOptions is the configuration of `millrace up`.
@@ -125,12 +127,17 @@ func untilStopped(ctx context.Context, followParent bool) (context.Context, cont
 	return ctx, func() { signal.Stop(signals); cancel() }
 }
 
-// awaitOrphaned returns when the parent of this process has ended.
+// awaitOrphaned returns when the parent of this process has ended, or the `go
+// tool` that runs it: when that is killed its child goes on.
 func awaitOrphaned(ctx context.Context) {
 	parent := os.Getppid()
+	above := process.Parent(parent)
+	if !strings.Contains(process.CommandLine(above), "go tool") {
+		above = 0
+	}
 	tick := time.NewTicker(500 * time.Millisecond)
 	defer tick.Stop()
-	for os.Getppid() == parent {
+	for os.Getppid() == parent && (above == 0 || process.Running(above)) {
 		select {
 		case <-ctx.Done():
 			return

@@ -53,14 +53,31 @@ func Running(pid int) bool {
 	return !strings.HasPrefix(state, "Z")
 }
 
+// Parent is the parent of any process of this machine, 0 if it is not known.
+func Parent(pid int) int {
+	parent, err := strconv.Atoi(ps("ppid=", pid))
+	if err != nil {
+		return 0
+	}
+	return parent
+}
+
+// ps asks for one column of a process; empty if there is no answer.
+func ps(column string, pid int) string {
+	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
+	defer cancel()
+	out, err := exec.CommandContext(ctx, "ps", "-ww", "-o", column, "-p", strconv.Itoa(pid)).Output()
+	if err != nil {
+		return ""
+	}
+	return strings.TrimSpace(string(out))
+}
+
 // CommandLine is the command line of any process of this machine, empty if
 // there is none of that pid.
 func CommandLine(pid int) string {
-	ctx, cancel := context.WithTimeout(context.Background(), 5*time.Second)
-	defer cancel()
-	out, err := exec.CommandContext(ctx, "ps", "-ww", "-o", "command=", "-p", strconv.Itoa(pid)).Output()
-	if err == nil {
-		return strings.TrimSpace(string(out))
+	if line := ps("command=", pid); line != "" {
+		return line
 	}
 	// Small containers have no ps, but they are Linux.
 	raw, err := os.ReadFile(filepath.Join("/proc", strconv.Itoa(pid), "cmdline"))

@@ -172,6 +172,24 @@ func TestReclaimEndsOnlyWhatItKnows(t *testing.T) {
 	}
 }
 
+func TestParentAndCommandLineOfAnotherProcess(t *testing.T) {
+	t.Parallel()
+	child, err := process.Start(process.Spec{Path: "/bin/sleep", Args: []string{"602"}})
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(child.Kill)
+	if line := process.CommandLine(child.PID()); !strings.Contains(line, "sleep 602") {
+		t.Errorf("command line %q", line)
+	}
+	if _, err := exec.LookPath("ps"); err != nil {
+		t.Skip("no ps")
+	}
+	if parent := process.Parent(child.PID()); parent != os.Getpid() {
+		t.Errorf("parent %d, want %d", parent, os.Getpid())
+	}
+}
+
 func TestRootRunsChildrenAsSomebodyElse(t *testing.T) {
 	t.Parallel()
 	user, err := process.Unprivileged()
