@@ -21,7 +21,7 @@ func (r *required) note(name []byte, length int) {
 	}
 }
 
-func (r required) missing() error {
+func (r *required) missing() error {
 	if r.specversion && r.id && r.source && r.typ {
 		return nil
 	}

@@ -24,7 +24,7 @@ func TestEventsOfTheSDK(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer sender.Close(context.Background())
+	t.Cleanup(func() { _ = sender.Close(context.Background()) })
 	client, err := cloudevents.NewClient(sender)
 	if err != nil {
 		t.Fatal(err)

@@ -134,11 +134,11 @@ func (c Config) sinkName() string {
 // overrides reads K_CE_OVERRIDES: the JSON of duckv1.CloudEventOverrides in
 // knative.dev/pkg/apis/duck/v1.
 func (c Config) overrides() (map[string]string, error) {
-	if strings.TrimSpace(c.Overrides) == "" {
-		return nil, nil
-	}
 	var o struct {
 		Extensions map[string]string `json:"extensions"`
+	}
+	if strings.TrimSpace(c.Overrides) == "" {
+		return o.Extensions, nil
 	}
 	if err := json.Unmarshal([]byte(c.Overrides), &o); err != nil {
 		return nil, err

@@ -20,7 +20,9 @@ func environ(t *testing.T, vars map[string]string) {
 	}
 	for _, field := range fields {
 		t.Setenv(field.Key, "") // remembers what to restore
-		os.Unsetenv(field.Key)
+		if err := os.Unsetenv(field.Key); err != nil {
+			t.Fatal(err)
+		}
 	}
 	for name, value := range vars {
 		t.Setenv(name, value)

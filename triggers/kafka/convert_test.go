@@ -3,6 +3,7 @@ package kafka
 import (
 	"context"
 	"encoding/json"
+	"fmt"
 	"reflect"
 	"strconv"
 	"strings"
@@ -193,12 +194,10 @@ func same(t *rapid.T, got, want cloudevents.Event) {
 	for _, name := range []string{"kafkaoffset", "kafkapartition", "kafkatopic"} { // the binding's own, in binary mode
 		want.SetExtension(name, nil)
 	}
-	got.DataBase64, want.DataBase64 = false, false
 	if !reflect.DeepEqual(canonical(got.Data()), canonical(want.Data())) {
 		t.Fatalf("data %s, want %s", got.Data(), want.Data())
 	}
-	got.DataEncoded, want.DataEncoded = nil, nil
-	if !reflect.DeepEqual(got, want) {
+	if !reflect.DeepEqual(got.Context, want.Context) {
 		t.Fatalf("got %v\nwant %v", got, want)
 	}
 }
@@ -242,7 +241,7 @@ func drawMessage(t *rapid.T) *sarama.ConsumerMessage {
 		add("ce_time", e.Time().Format(time.RFC3339Nano))
 	}
 	for name, value := range e.Extensions() {
-		add("ce_"+name, value.(string))
+		add("ce_"+name, fmt.Sprint(value))
 	}
 	if rapid.Bool().Draw(t, "typed") {
 		add("content-type", contentType)

@@ -157,7 +157,9 @@ func split(records []*record, err error) (accepted, rest []*record) {
 	}
 	bad := map[*record]bool{}
 	for _, f := range failed {
-		bad[f.Msg.Metadata.(*record)] = true
+		if r, ok := f.Msg.Metadata.(*record); ok {
+			bad[r] = true
+		}
 	}
 	for _, r := range records {
 		if bad[r] {

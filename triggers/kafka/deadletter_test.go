@@ -49,7 +49,7 @@ func TestRefusedEventsBecomeDeadLetters(t *testing.T) {
 			produce(t, cluster, append(records, bad)...)
 			start(t, testConfig(cluster, sink.URL))
 			sink.want(cluster, 2, 100, 101)
-			letter := consume(t, cluster, topic+"-dead-letter", 1)[0]
+			letter := letters(t, cluster, 1)[0]
 			if string(letter.Key) != "bad" || string(letter.Value) != string(bad.Value) {
 				t.Errorf("dead letter is %s: %s", letter.Key, letter.Value)
 			}
@@ -101,10 +101,10 @@ func TestPoisonBecomesDeadLetters(t *testing.T) {
 	produce(t, cluster, records...)
 	start(t, testConfig(cluster, sink.URL))
 	sink.want(cluster, 1, 6, 11)
-	letters := consume(t, cluster, topic+"-dead-letter", 5)
+	got := letters(t, cluster, 5)
 	for _, sent := range poison() {
 		found := false
-		for _, letter := range letters {
+		for _, letter := range got {
 			same := string(letter.Key) == string(sent.Key) && string(letter.Value) == string(sent.Value)
 			found = found || same && (letter.Value == nil) == (sent.Value == nil) && len(letter.Headers) == len(sent.Headers)+4
 		}
@@ -112,7 +112,7 @@ func TestPoisonBecomesDeadLetters(t *testing.T) {
 			t.Errorf("no dead letter for %s: %q", sent.Key, sent.Value)
 		}
 	}
-	for _, letter := range letters {
+	for _, letter := range got {
 		wantHeaders(t, letter, map[string]string{"ce_knativeerrordest": sink.URL})
 	}
 }
@@ -141,7 +141,7 @@ func TestDeadLetterTopicDown(t *testing.T) {
 	down.Remove()
 	start(t, testConfig(cluster, sink.URL))
 	sink.want(cluster, 1, 40, 45)
-	consume(t, cluster, topic+"-dead-letter", 2)
+	letters(t, cluster, 2)
 }
 
 // An event larger than a batch travels alone; refused, it is a dead letter.
@@ -163,7 +163,7 @@ func TestOversizedEvent(t *testing.T) {
 	produce(t, cluster, testRecord("a", 0), large, testRecord("a", 1), huge, testRecord("a", 2))
 	start(t, testConfig(cluster, sink.URL)) // batches of 1 MiB, fetches of 64 KiB
 	sink.want(cluster, 1, 4, 5)
-	if letter := consume(t, cluster, topic+"-dead-letter", 1)[0]; len(letter.Value) != len(huge.Value) {
+	if letter := letters(t, cluster, 1)[0]; len(letter.Value) != len(huge.Value) {
 		t.Errorf("dead letter has %d bytes", len(letter.Value))
 	}
 }

@@ -35,11 +35,11 @@
 // room.go queue it; deliver.go and sink.go send it, under flight.go's count of
 // what is under way; claim.go marks it. What a crash does:
 //
-//	before the answer       the record is read again and posted again
-//	after it, before the    the same; the function knows what it has decided
-//	commit of the offset
-//	in a dead letter's      it is read again, and may be in the dead-letter topic
-//	sending                 twice
+//	before the answer    the record is read again and posted again
+//	after the answer     until the offset is committed, as before; the function
+//	                     knows what it has decided
+//	a dead letter sent   until the offset is committed, the record is read again,
+//	                     and put into the dead-letter topic once more
 //
 // A revoked partition and SIGTERM are one thing: nothing new takes off; what
 // flies has DrainTimeout to land and is marked if it does; then its requests are

@@ -49,12 +49,12 @@ func killed(t *testing.T, cluster *kfake.Cluster, g *ghost) {
 	waiting := make(chan struct{})
 	waits := sync.OnceFunc(func() { close(waiting) })
 	cluster.ControlKey(kmsg.JoinGroup.Int16(), func(request kmsg.Request) (kmsg.Response, error, bool) {
-		if request.(*kmsg.JoinGroupRequest).MemberID == "" {
+		if join, ok := request.(*kmsg.JoinGroupRequest); !ok || join.MemberID == "" {
 			cluster.KeepControl()
-			return nil, nil, false
+			return nil, nil, false //nolint:nilnil // kfake's way to say that it should answer itself
 		}
 		waits()
-		return nil, nil, false
+		return nil, nil, false //nolint:nilnil // as above
 	})
 	ctx, kill := context.WithCancel(t.Context())
 	gone := make(chan struct{})

@@ -10,11 +10,18 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 )
 
-var producers sync.Map // *kfake.Cluster to *kgo.Client
+// producers are the tests' clients, one for each cluster.
+var producers = struct {
+	sync.Mutex
+	of map[*kfake.Cluster]*kgo.Client
+}{of: map[*kfake.Cluster]*kgo.Client{}}
 
 func producer(t *testing.T, cluster *kfake.Cluster) *kgo.Client {
-	if client, ok := producers.Load(cluster); ok {
-		return client.(*kgo.Client)
+	t.Helper()
+	producers.Lock()
+	defer producers.Unlock()
+	if client := producers.of[cluster]; client != nil {
+		return client
 	}
 	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...),
 		kgo.ProducerBatchMaxBytes(8<<20), kgo.ProducerBatchCompression(kgo.NoCompression()))
@@ -22,10 +29,12 @@ func producer(t *testing.T, cluster *kfake.Cluster) *kgo.Client {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() {
-		producers.Delete(cluster)
 		client.Close()
+		producers.Lock()
+		defer producers.Unlock()
+		delete(producers.of, cluster)
 	})
-	producers.Store(cluster, client)
+	producers.of[cluster] = client
 	return client
 }
 
@@ -60,10 +69,10 @@ func produceAborted(t *testing.T, cluster *kfake.Cluster, records ...*kgo.Record
 	}
 }
 
-// consume reads n records of a topic from its start.
-func consume(t *testing.T, cluster *kfake.Cluster, topic string, n int) []*kgo.Record {
+// letters reads the n records of the dead-letter topic.
+func letters(t *testing.T, cluster *kfake.Cluster, n int) []*kgo.Record {
 	t.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.ConsumeTopics(topic))
+	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...), kgo.ConsumeTopics(topic+"-dead-letter"))
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -75,7 +84,7 @@ func consume(t *testing.T, cluster *kfake.Cluster, topic string, n int) []*kgo.R
 		records = append(records, client.PollFetches(ctx).Records()...)
 	}
 	if len(records) != n {
-		t.Fatalf("%s has %d records, want %d", topic, len(records), n)
+		t.Fatalf("%d dead letters, want %d", len(records), n)
 	}
 	return records
 }

@@ -48,6 +48,7 @@ type testSink struct {
 }
 
 func newSinkServer(t *testing.T, answer func(r *http.Request, batch []testEvent) int) *testSink {
+	t.Helper()
 	s := &testSink{t: t, answer: answer, flying: map[string]int{}, taken: map[string]int{}, order: map[string][]int64{}}
 	s.Server = httptest.NewServer(s)
 	t.Cleanup(s.Server.Close)
@@ -217,7 +218,7 @@ func (s *testSink) inOrder() {
 
 // cut ends the connection in the middle of things.
 func cut(w http.ResponseWriter) {
-	conn, _, err := w.(http.Hijacker).Hijack()
+	conn, _, err := http.NewResponseController(w).Hijack()
 	if err != nil {
 		return
 	}

@@ -86,6 +86,7 @@ func (r *running) stop(t *testing.T) {
 
 // testLog writes to the test's log as long as the test runs.
 func testLog(t *testing.T) *slog.Logger {
+	t.Helper()
 	w := &testWriter{t: t}
 	t.Cleanup(w.end)
 	return slog.New(slog.NewTextHandler(w, &slog.HandlerOptions{Level: slog.LevelInfo}))

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"net"
 	"net/http"
+	"strconv"
 	"strings"
 	"testing"
 	"time"
@@ -30,7 +31,7 @@ func TestRebalanceInMidBatch(t *testing.T) {
 	t.Parallel()
 	cluster := newCluster(t, 6)
 	open := make(gate)
-	sink := newSinkServer(t, func(r *http.Request, batch []testEvent) int {
+	sink := newSinkServer(t, func(r *http.Request, _ []testEvent) int {
 		if !open.pass(r) {
 			return 0
 		}
@@ -149,7 +150,7 @@ func TestDrainGivesUp(t *testing.T) {
 	t.Parallel()
 	cluster := newCluster(t, 1)
 	open := make(gate)
-	sink := newSinkServer(t, func(r *http.Request, batch []testEvent) int {
+	sink := newSinkServer(t, func(r *http.Request, _ []testEvent) int {
 		if !open.pass(r) {
 			return 0
 		}
@@ -196,7 +197,7 @@ func TestSlowSinkPausesFetching(t *testing.T) {
 	t.Parallel()
 	cluster := newCluster(t, 4)
 	open := make(gate)
-	sink := newSinkServer(t, func(r *http.Request, batch []testEvent) int {
+	sink := newSinkServer(t, func(r *http.Request, _ []testEvent) int {
 		if !open.pass(r) {
 			return 0
 		}
@@ -272,11 +273,20 @@ func TestStartsBeforeKafka(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	port := listener.Addr().(*net.TCPAddr).Port
+	_, number, err := net.SplitHostPort(listener.Addr().String())
+	if err != nil {
+		t.Fatal(err)
+	}
+	port, err := strconv.Atoi(number)
+	if err != nil {
+		t.Fatal(err)
+	}
 	sink := newSinkServer(t, nil)
 	cfg := testConfig(newCluster(t, 1), sink.URL)
 	cfg.Brokers = []string{listener.Addr().String()}
-	listener.Close()
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
 	trigger := start(t, cfg)
 	eventually(t, "not ready", func() bool { return get(t, trigger.Handler(), "/health/readiness") == http.StatusServiceUnavailable })
 	cluster := newCluster(t, 1, kfake.Ports(port))

@@ -26,7 +26,7 @@ func (t *Trigger) Handler() http.Handler {
 
 // Serve runs the trigger with its health and metrics endpoints until ctx ends.
 func (t *Trigger) Serve(ctx context.Context) error {
-	listener, err := net.Listen("tcp", t.cfg.ListenAddress)
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", t.cfg.ListenAddress)
 	if err != nil {
 		return err
 	}

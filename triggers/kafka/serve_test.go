@@ -27,7 +27,9 @@ func TestServe(t *testing.T) {
 		t.Fatal(err)
 	}
 	cfg.ListenAddress = listener.Addr().String()
-	listener.Close()
+	if err := listener.Close(); err != nil {
+		t.Fatal(err)
+	}
 	trigger, err := New(cfg, testLog(t))
 	if err != nil {
 		t.Fatal(err)
@@ -40,7 +42,7 @@ func TestServe(t *testing.T) {
 		if err != nil {
 			return 0, ""
 		}
-		defer resp.Body.Close()
+		defer func() { _ = resp.Body.Close() }()
 		body, _ := io.ReadAll(resp.Body)
 		return resp.StatusCode, string(body)
 	}
@@ -77,7 +79,7 @@ func TestServeOnABusyPort(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	defer listener.Close()
+	t.Cleanup(func() { _ = listener.Close() })
 	cfg := testConfig(newCluster(t, 1), "http://127.0.0.1:1")
 	cfg.ListenAddress = listener.Addr().String()
 	trigger, err := New(cfg, testLog(t))

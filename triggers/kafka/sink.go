@@ -40,11 +40,17 @@ func newSink(cfg Config) (*sink, error) {
 	if err != nil {
 		return nil, err
 	}
-	transport := http.DefaultTransport.(*http.Transport).Clone()
-	transport.MaxIdleConnsPerHost = cfg.InFlight
-	transport.MaxIdleConns = cfg.InFlight
-	transport.DisableCompression = true
-	transport.TLSClientConfig = &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12}
+	transport := &http.Transport{
+		Proxy:               http.ProxyFromEnvironment,
+		DialContext:         (&net.Dialer{Timeout: 5 * time.Second, KeepAlive: 30 * time.Second}).DialContext,
+		TLSHandshakeTimeout: 5 * time.Second,
+		TLSClientConfig:     &tls.Config{RootCAs: roots, MinVersion: tls.VersionTLS12},
+		ForceAttemptHTTP2:   true,
+		DisableCompression:  true,
+		MaxIdleConns:        cfg.InFlight + 1, // the cells' one request too
+		MaxIdleConnsPerHost: cfg.InFlight + 1,
+		IdleConnTimeout:     90 * time.Second,
+	}
 	return &sink{
 		url: cfg.Sink,
 		client: &http.Client{
@@ -56,16 +62,13 @@ func newSink(cfg Config) (*sink, error) {
 	}, nil
 }
 
-// rootCAs are the system's and those given; nil, for the system's alone.
+// rootCAs are the system's and those given.
 func rootCAs(pem string) (*x509.CertPool, error) {
-	if pem == "" {
-		return nil, nil
-	}
 	pool, err := x509.SystemCertPool()
-	if err != nil {
+	if err != nil { // none is installed
 		pool = x509.NewCertPool()
 	}
-	if !pool.AppendCertsFromPEM([]byte(pem)) {
+	if pem != "" && !pool.AppendCertsFromPEM([]byte(pem)) {
 		return nil, errors.New("no certificate found")
 	}
 	return pool, nil
@@ -87,7 +90,7 @@ func (s *sink) post(ctx context.Context, records []*record) outcome {
 	if err != nil {
 		return outcome{verdict: retry, err: err, suspect: !isDial(err)}
 	}
-	defer resp.Body.Close()
+	defer func() { _ = resp.Body.Close() }()
 	data, _ := io.ReadAll(io.LimitReader(resp.Body, causeBytes))
 	_, _ = io.CopyN(io.Discard, resp.Body, drainBytes)
 	return judge(resp.StatusCode, resp.Header.Get("Retry-After"), data)

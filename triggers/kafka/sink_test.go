@@ -79,7 +79,7 @@ func TestConnectionIsUsedAgain(t *testing.T) {
 func TestConnectionErrors(t *testing.T) {
 	t.Parallel()
 	open := make(gate)
-	server := httptest.NewServer(http.HandlerFunc(func(w http.ResponseWriter, r *http.Request) { open.pass(r) }))
+	server := httptest.NewServer(http.HandlerFunc(func(_ http.ResponseWriter, r *http.Request) { open.pass(r) }))
 	defer server.Close()
 	defer close(open)
 	s := newTestSink(t, Config{Sink: server.URL, SinkTimeout: Seconds(50 * time.Millisecond)})

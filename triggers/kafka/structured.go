@@ -57,7 +57,7 @@ func (c *converter) members(dst []byte) ([]byte, entity, error) {
 	if _, err := c.decoder.ReadToken(); err != nil {
 		return dst, e, fmt.Errorf("structured event: %w", err)
 	}
-	if _, err := c.decoder.ReadToken(); err != io.EOF {
+	if _, err := c.decoder.ReadToken(); !errors.Is(err, io.EOF) {
 		return dst, e, errors.New("structured event: something follows the JSON object")
 	}
 	return dst, e, seen.missing()

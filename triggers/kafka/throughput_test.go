@@ -63,6 +63,7 @@ func BenchmarkTrigger(b *testing.B) {
 }
 
 func fill(b *testing.B, cluster *kfake.Cluster, n int) {
+	b.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(cluster.ListenAddrs()...))
 	if err != nil {
 		b.Fatal(err)

@@ -96,12 +96,7 @@ func (m *model) take(t *rapid.T) {
 }
 
 func shares(keys []string, key string) bool {
-	for _, k := range keys {
-		if k == key {
-			return true
-		}
-	}
-	return false
+	return slices.Contains(keys, key)
 }
 
 // land ends an attempt with some of the held records; those of one lane in

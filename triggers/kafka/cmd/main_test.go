@@ -202,7 +202,8 @@ func TestWrongConfiguration(t *testing.T) {
 		t.Errorf("ended with %v", err)
 	}
 	var line struct {
-		Level, Cause string
+		Level string `json:"level"`
+		Cause string `json:"cause"`
 	}
 	if err := json.Unmarshal(c.stderr.Bytes(), &line); err != nil || line.Level != "ERROR" ||
 		!strings.Contains(line.Cause, "K_SINK") || !strings.Contains(line.Cause, "MAX_IN_FLIGHT") {
