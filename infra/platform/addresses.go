@@ -49,6 +49,16 @@ func (a Addresses) write(data string) error {
 	return os.Rename(file+".new", file)
 }
 
+// forget removes the file. After a kill -9 it stays; its pid tells that nobody
+// is there.
+func forget(data string) error {
+	err := os.Remove(filepath.Join(data, addressFile))
+	if errors.Is(err, fs.ErrNotExist) {
+		return nil
+	}
+	return err
+}
+
 // ErrNotRunning says that no platform runs on a data folder.
 var ErrNotRunning = errors.New("the platform does not run here")
 

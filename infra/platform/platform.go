@@ -220,7 +220,7 @@ func (p *Platform) Stop() error {
 	for _, kind := range []string{KindTrigger, KindFunction, KindRelay} {
 		errs = append(errs, p.stopKind(kind))
 	}
-	errs = append(errs, p.stopStack())
+	errs = append(errs, p.stopStack(), forget(p.cfg.Folders.Data))
 	p.unlock()
 	return errors.Join(errs...)
 }
