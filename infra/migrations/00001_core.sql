@@ -171,34 +171,40 @@ CREATE TABLE millrace.monthly_tables (
 );
 
 -- +goose StatementBegin
-CREATE FUNCTION millrace.make_month(month date) RETURNS int
+CREATE FUNCTION millrace.make_month_of(parent text, month date) RETURNS boolean
 LANGUAGE plpgsql AS $$
 DECLARE
     first date := date_trunc('month', month);
-    entry record;
-    leaf  text;
-    made  int := 0;
+    leaf  text := parent || to_char(first, '_YYYY_MM');
 BEGIN
     -- Two makers at once would both find the month missing.
     PERFORM pg_advisory_xact_lock(hashtext('millrace.make_month'));
-    FOR entry IN SELECT * FROM millrace.monthly_tables ORDER BY name LOOP
-        leaf := entry.name || to_char(first, '_YYYY_MM');
-        CONTINUE WHEN to_regclass(format('millrace.%I', leaf)) IS NOT NULL;
-        BEGIN
-            EXECUTE format(
-                'CREATE TABLE millrace.%I PARTITION OF millrace.%I FOR VALUES FROM (%L) TO (%L) PARTITION BY HASH (tenant_id)',
-                leaf, entry.name, first, first + interval '1 month');
-            PERFORM millrace.make_hash_partitions(leaf, entry.parts);
-            made := made + 1;
-        EXCEPTION WHEN check_violation THEN
-            RAISE WARNING 'month % of table % stays in the default partition, which holds rows of it', first, entry.name;
-        END;
-    END LOOP;
-    RETURN made;
+    IF to_regclass(format('millrace.%I', leaf)) IS NOT NULL THEN
+        RETURN false;
+    END IF;
+    EXECUTE format(
+        'CREATE TABLE millrace.%I PARTITION OF millrace.%I FOR VALUES FROM (%L) TO (%L) PARTITION BY HASH (tenant_id)',
+        leaf, parent, first, first + interval '1 month');
+    PERFORM millrace.make_hash_partitions(leaf, (SELECT parts FROM millrace.monthly_tables WHERE name = parent));
+    RETURN true;
+EXCEPTION WHEN check_violation THEN
+    RAISE WARNING 'month % of table % stays in the default partition, which holds rows of it', first, parent;
+    RETURN false;
 END $$;
 -- +goose StatementEnd
 
-COMMENT ON FUNCTION millrace.make_month IS 'Makes the partitions of one month for every monthly table, and says how many tables got one. Safe to run twice and at any time.';
+COMMENT ON FUNCTION millrace.make_month_of IS 'Makes the partition of one month of one monthly table, if it is missing. It locks the table for a moment: set lock_timeout, and try again.';
+
+-- +goose StatementBegin
+CREATE FUNCTION millrace.make_month(month date) RETURNS int
+LANGUAGE sql AS $$
+    SELECT count(*)::int
+    FROM (SELECT millrace.make_month_of(name, month) AS made FROM millrace.monthly_tables ORDER BY name) AS tables
+    WHERE made
+$$;
+-- +goose StatementEnd
+
+COMMENT ON FUNCTION millrace.make_month IS 'Makes the partitions of one month for every monthly table, and says how many tables got one. It locks them all at once: for a database at rest.';
 
 -- +goose StatementBegin
 CREATE FUNCTION millrace.add_monthly_table(parent text, parts int) RETURNS void

@@ -18,7 +18,7 @@ const (
 	MaxSubject  = 128     // bytes
 	MaxOther    = 1024    // bytes of any other attribute's value
 	MaxSequence = 1 << 53 // exclusive: doubles are exact below it
-	MaxExtras   = 32      // extension attributes the platform does not know
+	MaxExtras   = 40      // extension attributes the platform does not know: 32 of the producer's, and what the way adds
 )
 
 // ReservedSource begins the source of every event that a function emits.
@@ -63,6 +63,9 @@ func MonthOf(t time.Time) time.Time {
 	t = t.UTC()
 	return time.Date(t.Year(), t.Month(), 1, 0, 0, 0, 0, time.UTC)
 }
+
+// Emitted reports whether e says that a function emitted it.
+func (e *Event) Emitted() bool { return strings.HasPrefix(e.Source, ReservedSource) }
 
 // An Invalid says why an event cannot be decided at all: it becomes a dead
 // letter. Reason is one of a small fixed set of words, fit for a metric label.

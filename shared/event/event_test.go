@@ -129,7 +129,7 @@ func TestValidateRefuses(t *testing.T) {
 
 func TestParseBatch(t *testing.T) {
 	t.Parallel()
-	received, err := ParseBatch([]byte(` [ {` + minimal + `} , 7, {"id":1,"id":2}, {` + minimal + `,"data":"` + "\xff" + `"} ] `))
+	received, err := ParseBatch([]byte(` [ {`+minimal+`} , 7, {"id":1,"id":2}, {`+minimal+`,"data":"`+"\xff"+`"} ] `), 4)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,7 +143,7 @@ func TestParseBatch(t *testing.T) {
 		t.Errorf("%d events, %d good, %+v", len(received), good, received)
 	}
 	for _, body := range []string{``, `{}`, `[`, `[{]`, `[] []`, `[1,]`, `null`} {
-		if _, err := ParseBatch([]byte(body)); err == nil {
+		if _, err := ParseBatch([]byte(body), 10); err == nil {
 			t.Errorf("%q was read as a batch", body)
 		}
 	}
@@ -161,6 +161,10 @@ func TestParseBinary(t *testing.T) {
 	}
 	if r := ParseBinary(attributes, "application/json", []byte(`{`)); r.Err != nil || r.Event.IsJSON {
 		t.Errorf("broken JSON was taken as JSON: %+v", r)
+	}
+	attributes["data"] = "not an attribute"
+	if r := ParseBinary(attributes, "application/json", []byte(`{}`)); r.Err == nil {
+		t.Error("data was taken as an attribute")
 	}
 	if r := ParseBinary(map[string]string{"id": "a"}, "", nil); r.Err == nil {
 		t.Error("an event without specversion was read")
@@ -197,7 +201,7 @@ func FuzzParseBatch(f *testing.F) {
 	f.Add([]byte(`[{` + minimal + `,"data":{"a":[1,"\u00e9"]}},{` + minimal + `,"data_base64":"AA==","x":true}]`))
 	f.Add([]byte(`[{"specversion":"1.0","sequence":"9","time":"2026-01-01T00:00:00.123456789Z"}]`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		received, err := ParseBatch(body)
+		received, err := ParseBatch(body, 100)
 		if err != nil {
 			return
 		}

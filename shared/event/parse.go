@@ -22,10 +22,13 @@ type Received struct {
 	Err   error // an *Invalid
 }
 
-// ParseBatch reads a CloudEvents JSON batch. Its error means that the body as
-// a whole is no JSON array; an element that is no event is returned as such.
-// The results share memory with body.
-func ParseBatch(body []byte) ([]Received, error) {
+// ErrTooMany says that a batch has more events than are allowed.
+var ErrTooMany = errors.New("reading a CloudEvents batch: too many events")
+
+// ParseBatch reads a CloudEvents JSON batch of up to limit events. Its error is
+// ErrTooMany, or means that the body as a whole is no JSON array; an element
+// that is no event is returned as such. The results share memory with body.
+func ParseBatch(body []byte, limit int) ([]Received, error) {
 	// One element's duplicate names or bad text must not spoil its neighbours:
 	// they are judged element by element.
 	dec := jsontext.NewDecoder(bytes.NewBuffer(body),
@@ -37,6 +40,9 @@ func ParseBatch(body []byte) ([]Received, error) {
 	}
 	var events []Received
 	for dec.PeekKind() != ']' {
+		if len(events) == limit {
+			return nil, ErrTooMany
+		}
 		raw, err := dec.ReadValue()
 		if err != nil {
 			return nil, fmt.Errorf("reading event %d of a CloudEvents batch: %w", len(events), err)
@@ -194,7 +200,7 @@ func (e *Event) SetAttribute(name, value string) (err error) {
 		}
 	default:
 		if !attributeName(name) {
-			return Invalidf(Malformed, "attribute name %q is not lower-case letters and digits", name)
+			return Invalidf(Malformed, "attribute name %q is not lower-case letters and digits, or is data", name)
 		}
 		if value == "" {
 			return nil // as good as absent, and written so
@@ -213,7 +219,7 @@ func attributeName(name string) bool {
 			return false
 		}
 	}
-	return name != "" && len(name) <= MaxID
+	return name != "" && name != "data" && len(name) <= MaxID
 }
 
 // IsJSONType reports whether a content type announces JSON; an absent one

@@ -20,6 +20,7 @@ type Kind int
 // The kinds of failed requests.
 const (
 	Unavailable   Kind = iota // could not commit in time: the same request may pass later
+	TimedOut                  // was still at it at the deadline: the request, or half of it, may pass later
 	Overloaded                // no room before the deadline: the same request may pass later
 	Unreadable                // the body as a whole cannot be read: it never will
 	TooLarge                  // the body is over the limit: its parts may pass
@@ -34,6 +35,7 @@ var kinds = map[Kind]struct {
 	retry  bool
 }{
 	Unavailable:   {"unavailable", http.StatusServiceUnavailable, true},
+	TimedOut:      {"timed-out", http.StatusGatewayTimeout, true},
 	Overloaded:    {"overloaded", http.StatusTooManyRequests, true},
 	Unreadable:    {"unreadable", http.StatusBadRequest, false},
 	TooLarge:      {"too-large", http.StatusRequestEntityTooLarge, false},

@@ -3,6 +3,7 @@ package outbox
 import (
 	"encoding/json"
 	"fmt"
+	"math"
 
 	"github.com/google/uuid"
 
@@ -35,7 +36,7 @@ func (r *row) claim() (Claim, error) {
 		}
 	}
 	if r.Emitted != nil {
-		received, err := event.ParseBatch(r.Emitted)
+		received, err := event.ParseBatch(r.Emitted, math.MaxInt)
 		if err != nil {
 			return c, fmt.Errorf("outbox row %d: emitted: %w", r.ID, err)
 		}

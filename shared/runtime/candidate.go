@@ -4,7 +4,6 @@ import (
 	"crypto/sha256"
 	"net/url"
 	"strconv"
-	"strings"
 	"time"
 
 	"github.com/millrace/millrace/shared/event"
@@ -86,7 +85,7 @@ func check(fn function.Definition, c *candidate, now time.Time) (err error) {
 // would have numbered so. It guards against mistakes; who may write to a topic
 // is Kafka's to say.
 func checkReserved(e *event.Event) error {
-	if !strings.HasPrefix(e.Source, event.ReservedSource) {
+	if !e.Emitted() {
 		return nil
 	}
 	want := e.Function() + "/" + url.PathEscape(e.Subject) + "/" + strconv.FormatInt(e.Sequence, 10)

@@ -57,7 +57,8 @@ type Config struct {
 type Limits struct {
 	// Drain is how many parked events one transaction decides.
 	Drain int `env:"DRAIN_LIMIT" envDefault:"1000"`
-	// Parked is how many parked events a tenant may have; more are dead letters.
+	// Parked is how many parked events of producers a tenant may have in one
+	// function; more are dead letters.
 	Parked int `env:"PARKED_LIMIT" envDefault:"100000"`
 	// DeadLetters is how many open dead letters a tenant may have. What would be
 	// one more is refused with 422, and the trigger puts it into the dead-letter

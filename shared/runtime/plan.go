@@ -22,7 +22,8 @@ const (
 type known struct {
 	seen    map[identity]*seenRow
 	streams map[streamKey]*streamRow
-	// parkedOf counts a tenant's parked events, as far as the limit.
+	// parkedOf counts a tenant's parked events of this function that no function
+	// emitted, as far as the limit.
 	parkedOf map[string]int
 }
 
@@ -210,7 +211,9 @@ func (p *planner) leaveParking(c *candidate, s *planned) {
 		return
 	}
 	p.park = slices.DeleteFunc(p.park, func(o *candidate) bool { return o == c })
-	p.newlyParked[c.event.TenantID]--
+	if !c.event.Emitted() {
+		p.newlyParked[c.event.TenantID]--
+	}
 	s.parked--
 }
 
@@ -235,11 +238,14 @@ func (p *planner) parkIn(c *candidate, s *planned) {
 		p.conflict(c, w)
 		return
 	}
-	if p.known.parkedOf[tenant]+p.newlyParked[tenant] >= p.limits.parked {
-		p.bury(c, parkedLimit, "the tenant has %d parked events, no more are allowed", p.limits.parked)
-		return
+	// What functions emit is bounded where it is emitted, and its gaps close.
+	if !c.event.Emitted() {
+		if p.known.parkedOf[tenant]+p.newlyParked[tenant] >= p.limits.parked {
+			p.bury(c, parkedLimit, "the tenant has %d parked events, no more are allowed", p.limits.parked)
+			return
+		}
+		p.newlyParked[tenant]++
 	}
-	p.newlyParked[tenant]++
 	s.parked++
 	s.touched = true
 	s.waiting[c.event.Sequence] = c

@@ -48,9 +48,14 @@ func describe(p *plan) string {
 }
 
 // ev makes a candidate of one stream from "id" or "id=sequence", with "!" for
-// other content and "?" for one that cannot be decided.
+// other content, "?" for one that cannot be decided, and a reserved source
+// before the id of an emitted one.
 func ev(spec string) *candidate {
 	c := &candidate{event: &event.Event{TenantID: "t", Source: "/s", Subject: "x"}}
+	if rest, ok := strings.CutPrefix(spec, event.ReservedSource); ok {
+		spec = rest
+		c.event.Source = event.ReservedSource + "s"
+	}
 	if rest, ok := strings.CutSuffix(spec, "!"); ok {
 		spec = rest
 		c.digest[0] = 1
@@ -104,6 +109,8 @@ func TestPlan(t *testing.T) {
 		{name: "parked row turned undecidable", batch: "b=2", position: 1, parked: "c=3? d=4",
 			want: "decide b | unpark c | dead c:bad-payload | stream 2+1"},
 		{name: "too many parked", batch: "b=2 c=3 d=4 e=5 f=6", want: "park b c d | dead e:parked-limit f:parked-limit | stream 0+3"},
+		{name: "emitted events have no limit", batch: "/millrace/b=2 /millrace/c=3 /millrace/d=4 /millrace/e=5",
+			want: "park b c d e | stream 0+4"},
 	} {
 		t.Run(test.name, func(t *testing.T) {
 			t.Parallel()

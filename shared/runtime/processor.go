@@ -124,11 +124,13 @@ func (p *Processor) attempts(ctx context.Context, bucket int, batch []*candidate
 		case err == nil:
 			return nil
 		case errors.As(err, &broken):
-			p.log.Error("a rule failed", "id", broken.event.ID, "error", err)
-			if broken.fromDB {
-				poison = with(poison, broken.identity(), broken.why)
-			} else {
-				broken.invalid = broken.why
+			for _, b := range broken.burials {
+				p.log.Error("a rule failed", "id", b.event.ID, "error", b.why)
+				if b.fromDB {
+					poison = with(poison, b.identity(), b.why)
+				} else {
+					b.invalid = b.why
+				}
 			}
 			continue
 		case errors.As(err, &over):
@@ -145,6 +147,9 @@ func (p *Processor) attempts(ctx context.Context, bucket int, batch []*candidate
 		}
 		p.log.Warn("a transaction is tried again", "events", len(batch), "error", postgres.Redact(err.Error()))
 		if !pause(ctx, wait.NextBackOff()) {
+			if errors.Is(err, context.DeadlineExceeded) {
+				return fault.New(fault.TimedOut, "the transaction of %d events did not end in time", len(batch))
+			}
 			return fault.New(fault.Unavailable, "the database did not take the events in time")
 		}
 	}
@@ -178,7 +183,7 @@ func (p *Processor) attempt(ctx context.Context, bucket int, batch []*candidate,
 	}
 	plan, err := t.run(ctx, p.pool)
 	if refused(err) && len(batch) == 0 && plan != nil && len(plan.decide) == 1 {
-		return &poisoned{plan.decide[0], event.Invalidf(notStorable, "%v", err)}
+		return &poisoned{[]burial{{plan.decide[0], event.Invalidf(notStorable, "%v", err)}}}
 	}
 	if err != nil {
 		return err

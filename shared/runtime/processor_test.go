@@ -201,6 +201,19 @@ func TestDeadLetterLimit(t *testing.T) {
 	expect(t, w.summary(t, "x"), "total=2 version=2 audit=a:applied,b:applied dead=i1:bad-payload,i2:bad-payload")
 }
 
+// What was redriven and fails again is an open dead letter again.
+func TestDeadLetterOpensAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	bad := add("i", "x", 0, 1, "invalid")
+	w.process(t, bad)
+	if _, err := w.pool.Exec(t.Context(), `UPDATE millrace.dead_letters SET state = 'redriven'`); err != nil {
+		t.Fatal(err)
+	}
+	w.process(t, bad, bad)
+	expect(t, w.text(t, `SELECT string_agg(state, ',') FROM millrace.dead_letters`), "open")
+}
+
 // The limit of a drain is the transaction's, over all streams.
 func TestDrainLimitOfManyStreams(t *testing.T) {
 	t.Parallel()

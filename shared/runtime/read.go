@@ -64,7 +64,11 @@ JOIN millrace.parked AS p
 LEFT JOIN millrace.seen AS s ON s.tenant_id = p.tenant_id AND s.source = p.source AND s.id = p.id`
 
 	countParked = `
-SELECT tenant_id, (SELECT count(*) FROM (SELECT FROM millrace.parked AS p WHERE p.tenant_id = batch.tenant_id LIMIT $2) AS counted)
+SELECT tenant_id, (
+    SELECT count(*) FROM (
+        SELECT FROM millrace.parked AS p
+        WHERE p.tenant_id = batch.tenant_id AND p.function = $3 AND NOT starts_with(p.source, '/millrace/')
+        LIMIT $2) AS counted)
 FROM unnest($1::text[]) AS batch (tenant_id)`
 
 	countDead = `
@@ -149,15 +153,25 @@ func (t *transaction) queueReadParked(b *pgx.Batch, p *plan) {
 		t.limits.drain = min(t.limits.drain, max(1, t.limits.drain/len(moving)))
 		b.Queue(readNextParked, fn, tenants, subjects, sources, positions, t.limits.drain+1).Query(t.scanParked)
 	}
-	if len(p.park) > 0 {
-		keys, sequences := make([]streamKey, len(p.park)), make([]int64, len(p.park))
-		for n, c := range p.park {
-			keys[n], sequences[n] = c.stream(), c.event.Sequence
-		}
+	if early := t.early(p, moving); len(early) > 0 {
+		keys, sequences := streamsOf(early)
 		tenants, subjects, sources := columns3(keys)
 		b.Queue(readParkedAt, fn, tenants, subjects, sources, sequences).Query(t.scanParked)
-		b.Queue(countParked, tenantsOf(p.park), t.limits.parked).Query(scanCounts(t.known.parkedOf))
+		b.Queue(countParked, tenantsOf(early), t.limits.parked, fn).Query(scanCounts(t.known.parkedOf))
 	}
+}
+
+// early returns the events of the batch that may have to be parked, or are
+// already.
+func (t *transaction) early(p *plan, moving []streamKey) []*candidate {
+	early := slices.Clone(p.park)
+	for _, c := range t.batch {
+		if c.invalid == nil && c.event.Sequence > 0 && slices.Contains(moving, c.stream()) &&
+			c.event.Sequence > t.known.streams[c.stream()].position+1 {
+			early = append(early, c)
+		}
+	}
+	return early
 }
 
 // movingStreams returns the streams that have parked events and get nearer to

@@ -103,9 +103,6 @@ func (in *intake) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 }
 
 func (in *intake) checkSizes(received []event.Received) error {
-	if len(received) > maxEvents {
-		return in.tooLarge()
-	}
 	for _, r := range received {
 		if len(r.Raw) > in.config.MaxEventBytes {
 			return in.tooLarge()
@@ -121,7 +118,10 @@ func parse(r *http.Request, body []byte) ([]event.Received, error) {
 	media, _, _ := mime.ParseMediaType(contentType)
 	switch {
 	case media == batchMedia:
-		received, err := event.ParseBatch(body)
+		received, err := event.ParseBatch(body, maxEvents)
+		if errors.Is(err, event.ErrTooMany) {
+			return nil, fault.New(fault.TooLarge, "a request may have %d events", maxEvents)
+		}
 		if err != nil {
 			return nil, fault.New(fault.Unreadable, "%v", err)
 		}
@@ -162,8 +162,9 @@ func (in *intake) decide(ctx context.Context, received []event.Received) error {
 	if len(received) == 0 {
 		return nil
 	}
+	// Processing ends a little before the request, so that its reason is heard.
 	deadline, _ := ctx.Deadline()
-	req := newRequest(len(received), deadline)
+	req := newRequest(len(received), deadline.Add(-in.config.RequestTimeout/20))
 	now := time.Now()
 	parts := make([][]*candidate, len(in.shards))
 	d := demand{total: len(received), byTenant: map[string]int{}}
@@ -186,7 +187,7 @@ func (in *intake) decide(ctx context.Context, received []event.Received) error {
 	case <-req.done:
 		return req.err()
 	case <-ctx.Done():
-		return fault.New(fault.Unavailable, "not committed in %v", in.config.RequestTimeout)
+		return fault.New(fault.TimedOut, "not committed in %v", in.config.RequestTimeout)
 	}
 }
 

@@ -95,6 +95,7 @@ func TestServer(t *testing.T) {
 		{"binary with a header twice", "application/json", nil, append(binary, "Ce-Id: other"), 400, "Ce-Id comes 2 times"},
 		{"no batch", batchMedia, []byte(`{}`), nil, 400, "want a JSON array"},
 		{"cut short", batchMedia, batchOf(add("d", "x", 0, 1))[:30], nil, 400, "reading event 0"},
+		{"too many events", batchMedia, []byte("[" + strings.Repeat("0,", maxEvents) + "0]"), nil, 413, "10000 events"},
 		{"no event at all", "text/plain", []byte("hello"), nil, 415, "text/plain"},
 		{"compressed", batchMedia, nil, []string{"Content-Encoding: gzip"}, 415, "gzip"},
 		{"large body", batchMedia, make([]byte, 1<<20+1), nil, 413, "1048576 bytes"},
@@ -137,7 +138,7 @@ func TestServerUnderLoad(t *testing.T) {
 	expect(t, w.text(t, `SELECT sum(version)::text FROM millrace.entities`), fmt.Sprint(requests*events))
 }
 
-// A request that the database holds up gets 503 at its deadline, one that finds
+// A request that the database holds up gets 504 at its deadline, one that finds
 // no room gets 429; later both pass.
 func TestServerOverload(t *testing.T) {
 	t.Parallel()
@@ -162,8 +163,8 @@ func TestServerOverload(t *testing.T) {
 	if _, err := blocker.Exec(t.Context(), `SELECT FROM millrace.entities FOR UPDATE`); err != nil {
 		t.Fatal(err)
 	}
-	if status, _ := post(t, url, batchMedia, body); status != http.StatusServiceUnavailable {
-		t.Errorf("got %d while the database does not go on, want 503", status)
+	if status, _ := post(t, url, batchMedia, body); status != http.StatusGatewayTimeout {
+		t.Errorf("got %d while the database does not go on, want 504", status)
 	}
 	if err := blocker.Rollback(t.Context()); err != nil {
 		t.Fatal(err)

@@ -69,13 +69,10 @@ func (e *errOverLimit) fail(batch []*candidate) (rest []*candidate) {
 	return rest
 }
 
-// poisoned says which event the rules broke on.
-type poisoned struct {
-	*candidate
-	why *event.Invalid
-}
+// poisoned says which events the rules broke on.
+type poisoned struct{ burials []burial }
 
-func (p *poisoned) Error() string { return p.why.Error() }
+func (p *poisoned) Error() string { return p.burials[0].why.Error() }
 
 func (t *transaction) prepare() {
 	t.known = known{seen: map[identity]*seenRow{}, streams: map[streamKey]*streamRow{}, parkedOf: map[string]int{}}
@@ -122,9 +119,7 @@ func (t *transaction) run(ctx context.Context, pool *pgxpool.Pool) (p *plan, err
 	if err != nil {
 		return nil, fmt.Errorf("getting a connection: %w", err)
 	}
-	// A connection that is released inside a transaction is closed by the pool,
-	// and PostgreSQL rolls back.
-	defer conn.Release()
+	defer release(ctx, conn)
 	if p, err = t.read(ctx, conn); err != nil {
 		return nil, err
 	}
@@ -137,10 +132,26 @@ func (t *transaction) run(ctx context.Context, pool *pgxpool.Pool) (p *plan, err
 	return p, t.write(ctx, conn, p)
 }
 
+// release gives a connection back. If it is left inside a transaction and can
+// not be rolled back, the pool closes it, and PostgreSQL rolls back.
+func release(ctx context.Context, conn *pgxpool.Conn) {
+	if conn.Conn().PgConn().TxStatus() != 'I' {
+		_, _ = conn.Exec(ctx, "ROLLBACK") // as above
+	}
+	conn.Release()
+}
+
+// bounded keeps the locks of a process that froze, or whose node is gone, from
+// holding up everybody who needs the same rows: PostgreSQL ends the transaction.
+// Who waits for a lock gives up in time to try again.
+const bounded = `
+SELECT set_config('idle_in_transaction_session_timeout', '10s', true), set_config('lock_timeout', '5s', true)`
+
 func (t *transaction) read(ctx context.Context, conn *pgxpool.Conn) (*plan, error) {
 	t.prepare()
 	b := &pgx.Batch{}
 	b.Queue("BEGIN")
+	b.Queue(bounded)
 	t.queueRead(b)
 	if len(t.entityKeys) > 0 {
 		t.fn.QueueLoad(b, t.instances())
@@ -222,22 +233,33 @@ func tenantOf(c *candidate) string {
 	return c.event.TenantID
 }
 
-// decide applies the rules in the planned order.
+// decide applies the rules in the planned order. Where they break, it goes on
+// with other entities, to find all such events at once.
 func (t *transaction) decide(p *plan) error {
+	broken := &poisoned{}
+	skip := map[entityKey]bool{}
 	for _, c := range p.decide {
-		outcome, err := t.decideOne(c)
-		if err != nil {
-			return err
+		if skip[c.entity()] {
+			continue
+		}
+		outcome, why := t.decideOne(c)
+		if why != nil {
+			broken.burials = append(broken.burials, burial{c, why})
+			skip[c.entity()] = true
+			continue
 		}
 		t.decisions = append(t.decisions, decision{c, outcome})
+	}
+	if len(broken.burials) > 0 {
+		return broken
 	}
 	return nil
 }
 
-func (t *transaction) decideOne(c *candidate) (o Outcome, err error) {
+func (t *transaction) decideOne(c *candidate) (o Outcome, why *event.Invalid) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = &poisoned{c, event.Invalidf(ruleFailed, "the rule for %s panicked: %v", c.event.Type, r)}
+			why = event.Invalidf(ruleFailed, "the rule for %s panicked: %v", c.event.Type, r)
 		}
 	}()
 	i := t.entities[c.entity()]
@@ -247,7 +269,7 @@ func (t *transaction) decideOne(c *candidate) (o Outcome, err error) {
 	if errors.As(err, &refusal) {
 		o.Kind, o.Reason, o.Detail = Refused, refusal.Reason, refusal.Detail
 	} else if err != nil {
-		return o, &poisoned{c, event.Invalidf(ruleFailed, "%v", err)}
+		return o, event.Invalidf(ruleFailed, "%v", err)
 	}
 	t.claim.Emitted = append(t.claim.Emitted, fx.Emitted...)
 	for _, d := range fx.Deltas {

@@ -67,7 +67,7 @@ SELECT id, $1, tenant_id, source, event_id, type, subject, kind, reason, cause, 
 FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
             $9::text[], $10::text[], $11::text[], $12::bytea[])
   AS batch (id, tenant_id, source, event_id, type, subject, kind, reason, cause, event)
-ON CONFLICT (id) DO NOTHING`
+ON CONFLICT (id) DO UPDATE SET state = 'open' WHERE dead_letters.state <> 'open'`
 
 	// Sorted, so that two transactions that meet in several rows wait, but do
 	// not deadlock.
@@ -211,7 +211,8 @@ type deadLetters struct {
 }
 
 // add adds a row. Its id follows from what the event is and why it is here, so
-// that a redelivery makes no second one.
+// that a redelivery makes no second one; one that was redriven and fails again
+// is open again.
 func (r *deadLetters) add(function string, c *candidate, kind, reason, cause string) {
 	var e event.Event
 	if c.event != nil && (c.invalid == nil || c.invalid.Reason != event.BadAttribute) {
@@ -231,6 +232,9 @@ func (r *deadLetters) add(function string, c *candidate, kind, reason, cause str
 		fmt.Fprintf(hash, "%d:%s", len(part), part)
 	}
 	id, _ := uuid.FromBytes(hash.Sum(nil)[:16]) // 16 bytes: no error
+	if slices.Contains(r.ids, id) {
+		return
+	}
 	r.ids = append(r.ids, id)
 	r.tenants = append(r.tenants, e.TenantID)
 	r.sources = append(r.sources, e.Source)
