@@ -31,7 +31,7 @@ func measure(ctx context.Context, o options) (r result, err error) {
 		return r, err
 	}
 	folders.Bin = filepath.Join(root, platform.DataFolder, "e2e", "bin") // those of the end-to-end tests
-	load, _ := os.ReadFile("/proc/loadavg") // not on every system
+	load, _ := os.ReadFile("/proc/loadavg")                              // not on every system
 	r = result{Trades: o.trades, CPUs: runtime.NumCPU(), Load: strings.Join(strings.Fields(string(load))[:min(3, len(strings.Fields(string(load))))], " ")}
 
 	before := map[string]float64{}

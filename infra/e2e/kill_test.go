@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
@@ -80,8 +81,7 @@ func parentOf(pid int) int {
 		return 0
 	}
 	// The name in parentheses may hold anything; then come state and parent.
-	after := string(text[strings.LastIndexByte(string(text), ')')+1:])
-	fields := strings.Fields(after)
+	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
 	var parent int
 	if len(fields) < 2 || fields[0] == "Z" {
 		return 0

@@ -100,13 +100,13 @@ func (m *model) trade(s *script, known map[string]*deal, i intent) bool {
 		m.emitted++
 		m.book(s, d)
 	case "trade.amended.v1":
-		d := known[i.data["trade"].(string)]
+		d := known[i.text("trade")]
 		if d == nil || d.cancelled {
 			return false
 		}
-		quantity, price, fee := number(i.data["quantity"]), number(i.data["price"]), d.fee
+		quantity, price, fee := number(i.text("quantity")), number(i.text("price")), d.fee
 		if i.data["fee"] != nil {
-			fee = number(i.data["fee"])
+			fee = number(i.text("fee"))
 		}
 		refill := quantity.Cmp(d.quantity) != 0 || price.Cmp(d.price) != 0
 		if !refill && fee.Cmp(d.fee) == 0 || !fits(fee, d.currency) {
@@ -119,7 +119,7 @@ func (m *model) trade(s *script, known map[string]*deal, i intent) bool {
 		d.quantity, d.price, d.fee = quantity, price, fee
 		m.book(s, d)
 	default:
-		d := known[i.data["trade"].(string)]
+		d := known[i.text("trade")]
 		if d == nil || d.cancelled {
 			return false
 		}
@@ -174,18 +174,18 @@ func (m *model) fill(_ *script, known map[string]*deal, i intent) bool {
 		known[i.id] = newDeal(i)
 		return true
 	case "position.fill-amended.v1":
-		d := known[i.data["fill"].(string)]
+		d := known[i.text("fill")]
 		if d == nil || d.cancelled {
 			return false
 		}
-		quantity, price := number(i.data["quantity"]), number(i.data["price"])
+		quantity, price := number(i.text("quantity")), number(i.text("price"))
 		if quantity.Cmp(d.quantity) == 0 && price.Cmp(d.price) == 0 {
 			return false
 		}
 		d.quantity, d.price = quantity, price
 		return true
 	default:
-		d := known[i.data["fill"].(string)]
+		d := known[i.text("fill")]
 		if d == nil || d.cancelled {
 			return false
 		}
@@ -198,12 +198,12 @@ func (m *model) entries(s *script) {
 	known := map[string]*posted{}
 	for _, i := range s.told() {
 		if i.eventType == "ledger.posted.v1" {
-			known[i.id] = &posted{postings: i.data["postings"].([]map[string]string)}
+			known[i.id] = &posted{postings: i.postings()}
 			m.post(s, known[i.id].postings, 1)
 			m.note(s, i.id, true)
 			continue
 		}
-		e := known[i.data["entry"].(string)]
+		e := known[i.text("entry")]
 		ok := e != nil && !e.reversed && !e.reversal
 		m.note(s, i.id, ok)
 		if ok {

@@ -5,21 +5,32 @@ import "math/big"
 // minorUnits are how many digits after the point amounts of a currency have.
 var minorUnits = map[string]int64{"USD": 2, "GBP": 2, "JPY": 0, "BHD": 3}
 
-func number(text any) *big.Rat {
-	n, ok := new(big.Rat).SetString(text.(string))
+func number(text string) *big.Rat {
+	n, ok := new(big.Rat).SetString(text)
 	if !ok {
-		panic("no number: " + text.(string))
+		panic("no number: " + text)
 	}
 	return n
 }
 
+// text is a member of the data, or "" if it is no text.
+func (i intent) text(member string) string {
+	text, _ := i.data[member].(string)
+	return text
+}
+
+func (i intent) postings() []map[string]string {
+	postings, _ := i.data["postings"].([]map[string]string)
+	return postings
+}
+
 func newDeal(i intent) *deal {
 	d := &deal{
-		listing: listing{i.data["instrument"].(string), i.data["currency"].(string)}, side: i.data["side"].(string),
-		quantity: number(i.data["quantity"]), price: number(i.data["price"]), fee: new(big.Rat),
+		listing: listing{i.text("instrument"), i.text("currency")}, side: i.text("side"),
+		quantity: number(i.text("quantity")), price: number(i.text("price")), fee: new(big.Rat),
 	}
 	if i.data["fee"] != nil {
-		d.fee = number(i.data["fee"])
+		d.fee = number(i.text("fee"))
 	}
 	return d
 }

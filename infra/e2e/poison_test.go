@@ -15,8 +15,8 @@ import (
 func strays(r *rand.Rand, n int) []delivery {
 	var all []delivery
 	for k := range n {
-		for kind, make := range poison {
-			record := make(fmt.Sprintf("%d.%d", kind, k), pick(r, tenants), pick(r, accounts))
+		for kind, spoil := range poison {
+			record := spoil(fmt.Sprintf("%d.%d", kind, k), pick(r, tenants), pick(r, accounts))
 			record.Partition = r.Int32N(topics.Partitions)
 			if r.IntN(2) == 0 {
 				record.Key = []byte("stray")

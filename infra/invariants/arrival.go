@@ -40,9 +40,9 @@ func (c *check) checkExtents(ctx context.Context, topic string, all map[int32]ex
 	for partition, x := range all {
 		switch {
 		case x.committed < x.start:
-			c.broken("I1", "records that Kafka dropped before they were taken", "%s/%d: %d to %d", topic, partition, x.committed, x.start)
+			c.brokenf("I1", "records that Kafka dropped before they were taken", "%s/%d: %d to %d", topic, partition, x.committed, x.start)
 		case x.committed > x.end:
-			c.broken("I6", "committed offsets past the end", "%s/%d: %d of %d", topic, partition, x.committed, x.end)
+			c.brokenf("I6", "committed offsets past the end", "%s/%d: %d of %d", topic, partition, x.committed, x.end)
 		}
 		c.report.Checked.Waiting += int(max(0, x.end-x.committed))
 	}
@@ -52,7 +52,7 @@ func (c *check) checkExtents(ctx context.Context, topic string, all map[int32]ex
 	untaken, err := waiting(ctx, c.deps.Brokers, topic, all)
 	for partition, n := range untaken {
 		x := all[partition]
-		c.broken("I1", "records that nobody has taken", "%s/%d: %d of those from %d to %d", topic, partition, n, x.committed, x.end)
+		c.brokenf("I1", "records that nobody has taken", "%s/%d: %d of those from %d to %d", topic, partition, n, x.committed, x.end)
 	}
 	return err
 }
@@ -79,7 +79,7 @@ func (c *check) checkRecords(ctx context.Context, function string, all map[int32
 		}
 		for _, n := range missing {
 			if r := page[n]; !letters[place{r.Partition, r.Offset}] {
-				c.broken("I6", "records below the committed offset without an effect", "%s/%d/%d %s", topic, r.Partition, r.Offset, describe(events[n], r))
+				c.brokenf("I6", "records below the committed offset without an effect", "%s/%d/%d %s", topic, r.Partition, r.Offset, describe(events[n], r))
 			}
 		}
 		return nil

@@ -322,7 +322,7 @@ func TestEveryFindingIsTried(t *testing.T) {
 	for _, r := range rules {
 		findings = append(findings, r.invariant+" "+r.what)
 	}
-	calls := regexp.MustCompile(`\.broken\("(I\d)", "([^"]+)"|\.differ\("([^"]+)"`)
+	calls := regexp.MustCompile(`\.brokenf\("(I\d)", "([^"]+)"|\.differ\("([^"]+)"`)
 	files, err := os.ReadDir(".")
 	if err != nil {
 		t.Fatal(err)

@@ -143,7 +143,7 @@ type columns struct {
 }
 
 func (c *columns) add(n int, e *event.Event) {
-	c.ns = append(c.ns, int32(n)) //nolint:gosec // a place in a page
+	c.ns = append(c.ns, int32(n))
 	c.tenants = append(c.tenants, e.TenantID)
 	c.sources = append(c.sources, e.Source)
 	c.ids = append(c.ids, e.ID)

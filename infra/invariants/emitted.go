@@ -57,9 +57,9 @@ func (m *emissions) look(ctx context.Context, target string, events []*event.Eve
 	for n, e := range events {
 		switch {
 		case fates[n] == dead:
-			m.broken("I7", "emitted events that their target could not decide", "%s", name(e))
+			m.brokenf("I7", "emitted events that their target could not decide", "%s", name(e))
 		case fates[n] == parked && !m.deps.Live:
-			m.broken("I7", "emitted events that are parked at rest", "%s", name(e))
+			m.brokenf("I7", "emitted events that are parked at rest", "%s", name(e))
 		case fates[n] == nowhere:
 			if m.count++; m.count > maxOnTheWay {
 				return fmt.Errorf("over %d emitted events are on their way: let it settle first", maxOnTheWay)
@@ -143,7 +143,7 @@ func (m *emissions) reportLost(ctx context.Context, target string, missing map[e
 			return err
 		}
 		for _, n := range lost {
-			m.broken("I7", "emitted events that have not arrived", "%s", name(page[n]))
+			m.brokenf("I7", "emitted events that have not arrived", "%s", name(page[n]))
 		}
 	}
 	return nil

@@ -86,24 +86,23 @@ func (c *check) decide(fn function.Definition, i function.Instance, r *auditRow)
 	e := r.event
 	e.Time, e.IsJSON = e.Time.UTC(), true
 	if digest := e.Digest(); string(digest[:]) != string(r.digest) {
-		c.broken("I7", "decisions whose event is not the one that was decided", "version %d: %s", r.version, name(&e))
+		c.brokenf("I7", "decisions whose event is not the one that was decided", "version %d: %s", r.version, name(&e))
 	}
 	payload, err := fn.Decode(&e)
 	if err != nil {
-		c.broken("I7", "decisions that cannot be made again", "version %d: %s: %v", r.version, name(&e), err)
+		c.brokenf("I7", "decisions that cannot be made again", "version %d: %s: %v", r.version, name(&e), err)
 		return nil
 	}
 	fx, err := decideSafely(fn, i, &e, payload)
 	outcome, reason := "applied", ""
-	var refusal *function.Refusal
-	if errors.As(err, &refusal) {
+	if refusal, ok := errors.AsType[*function.Refusal](err); ok {
 		outcome, reason = "refused", refusal.Reason
 	} else if err != nil {
-		c.broken("I7", "decisions that cannot be made again", "version %d: %s: %v", r.version, name(&e), err)
+		c.brokenf("I7", "decisions that cannot be made again", "version %d: %s: %v", r.version, name(&e), err)
 		return nil
 	}
 	if outcome != r.outcome || reason != r.reason {
-		c.broken("I7", "decisions that come out differently", "version %d: %s: was %s %s, is %s %s",
+		c.brokenf("I7", "decisions that come out differently", "version %d: %s: was %s %s, is %s %s",
 			r.version, name(&e), r.outcome, r.reason, outcome, reason)
 	}
 	return fx.Emitted
@@ -126,13 +125,13 @@ func (c *check) compare(fn function.Definition, head function.Head, stored, fold
 	}
 	at := fmt.Sprintf("%s %s/%s", fn.FunctionName(), head.TenantID, head.Subject)
 	if v := folded.Header().Version; v != head.Version {
-		c.broken("I7", "entities whose version is not that of the fold", "%s: %d, folded %d", at, head.Version, v)
+		c.brokenf("I7", "entities whose version is not that of the fold", "%s: %d, folded %d", at, head.Version, v)
 	}
 	if counters := folded.Header().Counters; !maps.Equal(counters, head.Counters) {
-		c.broken("I7", "entities whose counters are not those of the fold", "%s: %v, folded %v", at, head.Counters, counters)
+		c.brokenf("I7", "entities whose counters are not those of the fold", "%s: %v, folded %v", at, head.Counters, counters)
 	}
 	if got != want {
-		c.broken("I7", "entities whose tables are not what the fold gives", "%s: %s", at, difference(got, want))
+		c.brokenf("I7", "entities whose tables are not what the fold gives", "%s: %s", at, difference(got, want))
 	}
 	return nil
 }

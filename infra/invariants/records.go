@@ -57,7 +57,7 @@ func extents(ctx context.Context, admin *kadm.Client, topic, group string) (map[
 
 func committedOffsets(ctx context.Context, admin *kadm.Client, group string) (kadm.OffsetResponses, error) {
 	if group == "" {
-		return nil, nil
+		return kadm.OffsetResponses{}, nil
 	}
 	fetched, err := admin.FetchOffsets(ctx, group)
 	if err == nil {

@@ -65,8 +65,8 @@ func (r *Report) invariants() int {
 	return len(names)
 }
 
-// broken adds a row to what is broken in one way.
-func (c *check) broken(invariant, what, format string, args ...any) {
+// brokenf adds a row to what is broken in one way.
+func (c *check) brokenf(invariant, what, format string, args ...any) {
 	for i := range c.report.Broken {
 		if b := &c.report.Broken[i]; b.Invariant == invariant && b.What == what {
 			if b.Count++; len(b.Rows) < c.deps.Rows {

@@ -19,7 +19,7 @@ func (c *check) checkSent(ctx context.Context, known map[string]map[int32]extent
 		c.report.Checked.Sent++
 		if s.Topic != "" {
 			if x, ok := known[s.Topic][s.Partition]; !ok || s.Offset >= x.end {
-				c.broken("I1", "acknowledged sends that Kafka does not have", "%s/%d/%d", s.Topic, s.Partition, s.Offset)
+				c.brokenf("I1", "acknowledged sends that Kafka does not have", "%s/%d/%d", s.Topic, s.Partition, s.Offset)
 			}
 		}
 		if s.ID != "" {
@@ -46,7 +46,7 @@ WHERE NOT EXISTS (SELECT FROM millrace.seen AS s WHERE s.tenant_id = batch.tenan
 func (c *check) checkIdentities(ctx context.Context, page []Sent) error {
 	ns := make([]int32, len(page))
 	for n := range page {
-		ns[n] = int32(n) //nolint:gosec // a place in a page
+		ns[n] = int32(n)
 	}
 	rows, err := c.deps.Pool.Query(ctx, findIdentities, ns,
 		function.Column(page, func(s Sent) string { return s.TenantID }),
@@ -58,7 +58,7 @@ func (c *check) checkIdentities(ctx context.Context, page []Sent) error {
 	missing, err := pgx.CollectRows(rows, pgx.RowTo[int])
 	slices.Sort(missing)
 	for _, n := range missing {
-		c.broken("I1", "acknowledged events without an effect", "tenant %s, source %s, id %s", page[n].TenantID, page[n].Source, page[n].ID)
+		c.brokenf("I1", "acknowledged events without an effect", "tenant %s, source %s, id %s", page[n].TenantID, page[n].Source, page[n].ID)
 	}
 	return err
 }

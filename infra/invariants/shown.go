@@ -38,7 +38,7 @@ func (c *check) checkShown(ctx context.Context) error {
 		return err
 	}
 	if left > 0 {
-		c.broken("I5", "rows that the relay has left in the outbox", "%d rows", left)
+		c.brokenf("I5", "rows that the relay has left in the outbox", "%d rows", left)
 	}
 	var shown []views.View
 	for _, fn := range c.deps.Functions {
@@ -67,7 +67,7 @@ func (c *check) diff(ctx context.Context, page []views.View) error {
 
 func (c *check) differ(what string, found []views.Difference) {
 	for _, d := range found {
-		c.broken("I5", what, "%s", d)
+		c.brokenf("I5", what, "%s", d)
 	}
 }
 
@@ -123,7 +123,7 @@ func (c *check) readAggregates(ctx context.Context, name string, last aggregate)
 	}
 	ns := make([]int32, len(list))
 	for n := range list {
-		ns[n] = int32(n) //nolint:gosec // a place in a page
+		ns[n] = int32(n)
 	}
 	rows, err = c.deps.Pool.Query(ctx, sumAggregates, name, ns,
 		function.Column(list, func(a aggregate) string { return a.TenantID }),

@@ -53,7 +53,7 @@ func (c *check) checkEmittedStreams(ctx context.Context) error {
 	err := c.deps.Pool.QueryRow(ctx, `SELECT count(*) FROM millrace.streams WHERE starts_with(source, $1) AND position > 0`,
 		event.ReservedSource).Scan(&known)
 	if err == nil && known != total {
-		c.broken("I7", "emitted streams that no entity has emitted", "%d streams are known, %d were emitted", known, total)
+		c.brokenf("I7", "emitted streams that no entity has emitted", "%d streams are known, %d were emitted", known, total)
 	}
 	return err
 }
@@ -76,7 +76,7 @@ func emittedBy(name string, h function.Head) ([]stream, error) {
 func (c *check) compareStreams(ctx context.Context, tx pgx.Tx, page []stream) (known int, err error) {
 	ns := make([]int32, len(page))
 	for n := range page {
-		ns[n] = int32(n) //nolint:gosec // a place in a page
+		ns[n] = int32(n)
 	}
 	rows, err := tx.Query(ctx, readStreams, ns,
 		function.Column(page, func(s stream) string { return s.tenant }),
@@ -94,7 +94,7 @@ func (c *check) compareStreams(ctx context.Context, tx pgx.Tx, page []stream) (k
 			known++
 		}
 		if position > s.last || !c.deps.Live && (position < s.last || waiting > 0) {
-			c.broken("I7", "emitted streams that are not decided to their end", "%s of %s %s/%s: decided to %d, emitted to %d, %d parked",
+			c.brokenf("I7", "emitted streams that are not decided to their end", "%s of %s %s/%s: decided to %d, emitted to %d, %d parked",
 				s.source, s.function, s.tenant, s.subject, position, s.last, waiting)
 		}
 		return nil

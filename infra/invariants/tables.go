@@ -44,7 +44,7 @@ func (c *check) apply(ctx context.Context, r rule) error {
 		for _, field := range rows.FieldDescriptions() {
 			fmt.Fprintf(&out, "%s=%v ", field.Name, row[field.Name])
 		}
-		c.broken(r.invariant, r.what, "%s", strings.TrimSpace(out.String()))
+		c.brokenf(r.invariant, r.what, "%s", strings.TrimSpace(out.String()))
 	}
 	return rows.Err()
 }
