@@ -4,9 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"net/url"
 	"os"
-	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
@@ -173,96 +171,4 @@ func (pg *Postgres) StopNow() error {
 		return nil
 	}
 	return pg.server.Stop(syscall.SIGQUIT, 5*time.Second)
-}
-
-// postgresHome is a data directory with the programs that serve it.
-type postgresHome struct {
-	programs postgresPrograms
-	data     string
-	user     *process.User
-}
-
-func (h postgresHome) url(port int, database string) string {
-	u := url.URL{
-		Scheme:   "postgres",
-		User:     url.UserPassword(postgresRole, postgresPassword),
-		Host:     "127.0.0.1:" + strconv.Itoa(port),
-		Path:     "/" + database,
-		RawQuery: "sslmode=disable",
-	}
-	return u.String()
-}
-
-// start starts the server on the port and waits until it answers.
-func (h postgresHome) start(ctx context.Context, cfg PostgresConfig, port int) (*Postgres, error) {
-	if err := CheckPort("PostgreSQL", port, "--postgres-port"); err != nil {
-		return nil, err
-	}
-	server, err := process.Start(process.Spec{
-		Path:   h.programs.path("postgres"),
-		Args:   append([]string{"-D", h.data, "-p", strconv.Itoa(port)}, settings(cfg.Volatile)...),
-		Env:    postgresEnv(),
-		Output: cfg.Log,
-		User:   h.user,
-		// The signal of a fast shutdown: a clean end though the parent had none.
-		DieWith: syscall.SIGINT,
-	})
-	if err != nil {
-		return nil, err
-	}
-	pg := &Postgres{URL: h.url(port, cfg.Database), Origin: h.programs.origin, server: server}
-	if err := h.await(ctx, cfg, pg, h.url(port, "postgres")); err != nil {
-		return nil, errors.Join(err, pg.Stop())
-	}
-	return pg, nil
-}
-
-// await returns once the server answers and the database exists.
-func (h postgresHome) await(ctx context.Context, cfg PostgresConfig, pg *Postgres, admin string) error {
-	// Replaying the log of a crash can take a while.
-	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for {
-		err := ensureDatabase(ctx, admin, cfg.Database)
-		if err == nil {
-			return pg.readVersion(ctx)
-		}
-		select {
-		case <-pg.server.Done():
-			return fmt.Errorf("PostgreSQL ended at once: %w; it said: %s", pg.server.Err(), tail(cfg.Log))
-		case <-ctx.Done():
-			return fmt.Errorf("PostgreSQL does not answer: %w", err)
-		case <-tick.C:
-		}
-	}
-}
-
-func ensureDatabase(ctx context.Context, admin, database string) error {
-	conn, err := pgx.Connect(ctx, admin)
-	if err != nil {
-		return err
-	}
-	defer func() { _ = conn.Close(ctx) }()
-	var exists bool
-	err = conn.QueryRow(ctx, "SELECT EXISTS (SELECT FROM pg_database WHERE datname = $1)", database).Scan(&exists)
-	if err != nil || exists {
-		return err
-	}
-	_, err = conn.Exec(ctx, "CREATE DATABASE "+pgx.Identifier{database}.Sanitize())
-	return err
-}
-
-// tail is the end of what a server logged, for an error message.
-func tail(log *os.File) string {
-	if log == nil {
-		return "nothing was kept"
-	}
-	text, err := os.ReadFile(log.Name())
-	if err != nil {
-		return err.Error()
-	}
-	const enough = 1200
-	return filepath.Base(log.Name()) + ": " + string(text[max(0, len(text)-enough):])
 }

@@ -1,0 +1,91 @@
+package stack
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"path/filepath"
+	"strconv"
+	"syscall"
+	"time"
+
+	"github.com/redis/go-redis/v9"
+
+	"github.com/millrace/millrace/infra/stack/process"
+)
+
+func startRedisServer(ctx context.Context, cfg RedisConfig, program redisProgram, port int) (*Redis, error) {
+	dir, err := filepath.Abs(cfg.Dir)
+	if err != nil {
+		return nil, err
+	}
+	if err := os.MkdirAll(dir, 0o755); err != nil {
+		return nil, fmt.Errorf("making Redis's folder: %w", err)
+	}
+	claim := filepath.Join(dir, "redis.pid")
+	if _, err := process.Reclaim(claim, ":"+strconv.Itoa(port)); err != nil {
+		return nil, fmt.Errorf("Redis of an earlier run: %w", err)
+	}
+	if err := CheckPort("Redis", port, "--redis-port"); err != nil {
+		return nil, err
+	}
+	server, err := process.Start(process.Spec{
+		Path:    program.path,
+		Args:    redisArgs(cfg, dir, port),
+		Output:  cfg.Log,
+		Dir:     dir,
+		DieWith: syscall.SIGTERM,
+	})
+	if err != nil {
+		return nil, err
+	}
+	r := &Redis{
+		URL:    "redis://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) + "/0",
+		Origin: program.origin, server: server,
+	}
+	if err := errors.Join(process.Claim(claim, server.PID()), r.await(ctx, cfg)); err != nil {
+		return nil, errors.Join(err, r.Stop())
+	}
+	return r, nil
+}
+
+func redisArgs(cfg RedisConfig, dir string, port int) []string {
+	appendOnly := "yes"
+	if cfg.Volatile {
+		appendOnly = "no"
+	}
+	return []string{
+		"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", dir,
+		"--appendonly", appendOnly, "--appendfsync", "everysec", "--save", "",
+		"--daemonize", "no", "--logfile", "",
+		// Views are no cache: a key that is evicted would be missing for good.
+		"--maxmemory-policy", "noeviction",
+	}
+}
+
+// await returns once the server answers with its data loaded.
+func (r *Redis) await(ctx context.Context, cfg RedisConfig) error {
+	ctx, cancel := context.WithTimeout(ctx, time.Minute)
+	defer cancel()
+	tick := time.NewTicker(5 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		// The client logs each failure to connect: ask it when there is something.
+		err := listens(ctx, r.Port())
+		if err == nil {
+			err = checkRedis(ctx, r.URL)
+		}
+		if err == nil {
+			return nil
+		}
+		select {
+		case <-r.server.Done():
+			return fmt.Errorf("Redis ended at once: %w; it said: %s", r.server.Err(), tail(cfg.Log))
+		case <-ctx.Done():
+			return fmt.Errorf("Redis does not answer: %w", err)
+		case <-tick.C:
+		}
+	}
+}
+
