@@ -156,10 +156,17 @@ func split(records []*record, err error) (accepted, rest []*record) {
 		return nil, records
 	}
 	bad := map[*record]bool{}
+	var largest *record // of those that are too large, together or alone
 	for _, f := range failed {
 		if r, ok := f.Msg.Metadata.(*record); ok {
 			bad[r] = true
+			if errors.Is(f.Err, sarama.ErrMessageSizeTooLarge) && (largest == nil || largest.kept() < r.kept()) {
+				largest = r
+			}
 		}
+	}
+	if largest != nil {
+		largest.fault.shorten(largest.kept())
 	}
 	for _, r := range records {
 		if bad[r] {

@@ -18,6 +18,19 @@ type fault struct {
 	reason string // undecodable or refused
 	code   string // the sink's status; empty if it was never asked
 	data   []byte // the sink's response, or what is wrong with the record
+	keep   int    // how many bytes of the value the topic takes; 0: all of them
+}
+
+// shorten halves what is kept of a record that is too large for the topic: it
+// may have come compressed, and the original stays where millrace-origin says.
+func (f *fault) shorten(kept int) { f.keep = max(1, kept/2) }
+
+// kept is how many bytes of r's value go to the dead-letter topic.
+func (r *record) kept() int {
+	if r.fault.keep > 0 {
+		return min(r.fault.keep, len(r.msg.Value))
+	}
+	return len(r.msg.Value)
 }
 
 func undecodable(cause error) fault {
@@ -60,8 +73,14 @@ func (d *deadLetters) message(r *record) *sarama.ProducerMessage {
 	if r.msg.Key != nil {
 		m.Key = sarama.ByteEncoder(r.msg.Key)
 	}
-	if r.msg.Value != nil {
-		m.Value = sarama.ByteEncoder(r.msg.Value)
+	if value := r.msg.Value; value != nil {
+		if kept := r.kept(); kept < len(value) {
+			m.Headers = append(m.Headers, sarama.RecordHeader{
+				Key: []byte("millrace-truncated"), Value: fmt.Appendf(nil, "%d of %d bytes", kept, len(value)),
+			})
+			value = value[:kept]
+		}
+		m.Value = sarama.ByteEncoder(value)
 	}
 	return m
 }
