@@ -4,13 +4,12 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"net"
 	"os"
 	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
-
-	"github.com/redis/go-redis/v9"
 
 	"github.com/millrace/millrace/infra/stack/process"
 )
@@ -88,4 +87,3 @@ func (r *Redis) await(ctx context.Context, cfg RedisConfig) error {
 		}
 	}
 }
-
