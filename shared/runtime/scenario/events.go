@@ -39,7 +39,7 @@ func parseEvents(lines string) (events []event.Received, names []string, err err
 		}
 		elements, names = append(elements, element), append(names, name)
 	}
-	events, err = event.ParseBatch([]byte("[" + strings.Join(elements, ",") + "]"), len(elements))
+	events, err = event.ParseBatch([]byte("["+strings.Join(elements, ",")+"]"), len(elements))
 	return events, names, err
 }
 
