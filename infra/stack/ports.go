@@ -2,26 +2,35 @@ package stack
 
 import (
 	"context"
-	"errors"
 	"fmt"
+	"math/rand/v2"
 	"net"
 	"net/url"
 	"strconv"
+	"sync"
 )
 
-// FreePort finds a TCP port on 127.0.0.1 that nobody listens on at the moment.
-// Another process may take it before it is used: callers try again.
+// Ports for those who do not care which. They lie below what systems give to
+// outgoing connections (Linux from 32768, others from 49152): a server that is
+// started again would sometimes find its port taken by one of those.
+const firstFreePort, lastFreePort = 20_000, 32_767
+
+var givenPorts sync.Map // ports that FreePort has given
+
+// FreePort finds a TCP port on 127.0.0.1 that nobody listens on at the moment,
+// another one at each call. Another process may take it before it is used:
+// callers try again.
 func FreePort() (int, error) {
-	ln, err := listen(0)
-	if err != nil {
-		return 0, fmt.Errorf("looking for a free port: %w", err)
+	for range 1000 {
+		port := firstFreePort + rand.IntN(lastFreePort-firstFreePort+1)
+		if ln, err := listen(port); err == nil {
+			_, given := givenPorts.LoadOrStore(port, true)
+			if err := ln.Close(); err == nil && !given {
+				return port, nil
+			}
+		}
 	}
-	defer func() { _ = ln.Close() }()
-	addr, ok := ln.Addr().(*net.TCPAddr)
-	if !ok {
-		return 0, errors.New("looking for a free port: not a TCP address")
-	}
-	return addr.Port, nil
+	return 0, fmt.Errorf("no free port was found between %d and %d", firstFreePort, lastFreePort)
 }
 
 // PortInUseError says that somebody else listens where a part should.
