@@ -50,7 +50,7 @@ func TestSettingsAreDocumented(t *testing.T) {
 		text = head + begin + rows.String() + end + tail
 	}
 	if *update {
-		if err := os.WriteFile(file, []byte(text), 0o644); err != nil { //nolint:gosec // a document
+		if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
 			t.Fatal(err)
 		}
 	}

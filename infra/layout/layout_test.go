@@ -13,11 +13,11 @@ import (
 const module = "github.com/millrace/millrace/"
 
 type goPackage struct {
-	ImportPath string
-	Name       string
-	Doc        string
-	Imports    []string
-	GoFiles    []string
+	ImportPath string   `json:"ImportPath"`
+	Name       string   `json:"Name"`
+	Doc        string   `json:"Doc"`
+	Imports    []string `json:"Imports"`
+	GoFiles    []string `json:"GoFiles"`
 }
 
 // list runs go list from the top of the repository.
@@ -27,8 +27,7 @@ func list(t *testing.T, args ...string) []goPackage {
 	cmd.Dir = "../.."
 	out, err := cmd.Output()
 	if err != nil {
-		var failed *exec.ExitError
-		if errors.As(err, &failed) {
+		if failed, ok := errors.AsType[*exec.ExitError](err); ok {
 			t.Fatalf("go list: %v\n%s", err, failed.Stderr)
 		}
 		t.Fatal(err)

@@ -112,7 +112,7 @@ func start(t *testing.T) *platform {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(dir) })
-	if err := os.Chmod(dir, 0o755); err != nil { //nolint:gosec // PostgreSQL's user has to get in
+	if err := os.Chmod(dir, 0o755); err != nil {
 		t.Fatal(err)
 	}
 	millrace := filepath.Join(dir, "millrace")
@@ -161,8 +161,8 @@ func (p *platform) waitUntilUp(t *testing.T, out io.Reader) {
 func (p *platform) addresses(t *testing.T, data, millrace string) []string {
 	t.Helper()
 	var at struct {
-		KafkaBrokers []string
-		DatabaseURL  string
+		KafkaBrokers []string `json:"kafkaBrokers"`
+		DatabaseURL  string   `json:"databaseUrl"`
 	}
 	text, err := os.ReadFile(filepath.Join(data, "platform.json"))
 	if err == nil {

@@ -69,7 +69,7 @@ func (e *Event) Emitted() bool { return strings.HasPrefix(e.Source, ReservedSour
 
 // An Invalid says why an event cannot be decided at all: it becomes a dead
 // letter. Reason is one of a small fixed set of words, fit for a metric label.
-type Invalid struct {
+type Invalid struct { //nolint:errname // the word of the contract, read as event.Invalid
 	Reason string
 	Detail string
 }
@@ -93,8 +93,7 @@ func Invalidf(reason, format string, args ...any) *Invalid {
 
 // AsInvalid returns the Invalid in err's chain, or nil.
 func AsInvalid(err error) *Invalid {
-	var inv *Invalid
-	if errors.As(err, &inv) {
+	if inv, ok := errors.AsType[*Invalid](err); ok {
 		return inv
 	}
 	return nil
@@ -164,7 +163,7 @@ func storable(name, value string, limit int) error {
 	if len(value) > limit {
 		return Invalidf(BadAttribute, "%s has %d bytes, %d are allowed", name, len(value), limit)
 	}
-	for i := 0; i < len(value); i++ {
+	for i := range len(value) {
 		if c := value[i]; c < 0x20 || c == 0x7f {
 			return Invalidf(BadAttribute, "%s holds the control character %#02x", name, c)
 		}

@@ -214,7 +214,7 @@ func (e *Event) SetAttribute(name, value string) (err error) {
 }
 
 func attributeName(name string) bool {
-	for i := 0; i < len(name); i++ {
+	for i := range len(name) {
 		if c := name[i]; (c < 'a' || c > 'z') && (c < '0' || c > '9') {
 			return false
 		}

@@ -66,8 +66,7 @@ func New(kind Kind, format string, args ...any) *Error {
 // KindOf returns the kind of err; an error without one is Unavailable, since
 // trying again loses nothing.
 func KindOf(err error) Kind {
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		return e.Kind
 	}
 	return Unavailable
@@ -81,15 +80,14 @@ const retryAfter = 1
 // without a kind may quote internals, so its text stays out of the answer.
 func Write(w http.ResponseWriter, err error) {
 	kind, detail := KindOf(err), "try again later"
-	var e *Error
-	if errors.As(err, &e) {
+	if e, ok := errors.AsType[*Error](err); ok {
 		detail = e.Detail
 	}
-	body, _ := json.Marshal(map[string]any{ // strings and a number: no error
-		"title":  kind.String(),
-		"status": kind.Status(),
-		"detail": detail,
-	})
+	body, _ := json.Marshal(struct { //nolint:errchkjson // strings and a number
+		Title  string `json:"title"`
+		Status int    `json:"status"`
+		Detail string `json:"detail"`
+	}{kind.String(), kind.Status(), detail})
 	w.Header().Set("Content-Type", "application/problem+json")
 	if kinds[kind].retry {
 		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))

@@ -66,7 +66,7 @@ func (f *Function[S]) Decide(i Instance, e *event.Event, payload any) (*Effects,
 	if r == nil {
 		return nil, event.Invalidf(event.UnknownType, "function %s has no rule for %q", f.Name, e.Type)
 	}
-	entity := i.(*Entity[S])
+	entity := own[S](i)
 	fx := &Effects{function: f.Name, head: &entity.Head, cause: e}
 	err := r.decide(&entity.State, Event{Event: e, Version: entity.Version + 1}, payload, fx)
 	if err == nil {
@@ -84,10 +84,19 @@ func (f *Function[S]) Decide(i Instance, e *event.Event, payload any) (*Effects,
 	return &Effects{}, refusal
 }
 
+// own returns i as what it is: a function gets the entities that it made.
+func own[S any](i Instance) *Entity[S] {
+	entity, ok := i.(*Entity[S])
+	if !ok {
+		panic(fmt.Sprintf("an entity of another function: %T", i))
+	}
+	return entity
+}
+
 func typed[S any](entities []Instance) []*Entity[S] {
 	out := make([]*Entity[S], len(entities))
 	for n, i := range entities {
-		out[n] = i.(*Entity[S])
+		out[n] = own[S](i)
 	}
 	return out
 }
@@ -115,7 +124,7 @@ func (f *Function[S]) RenderViews(i Instance) []views.View {
 	if f.Views == nil {
 		return nil
 	}
-	return f.Views(i.(*Entity[S]))
+	return f.Views(own[S](i))
 }
 
 // RenderAggregate implements Definition.

@@ -107,14 +107,18 @@ func On[S any, P Payload](eventType string, decide func(s *S, e Event, p P, fx *
 			return p, err
 		},
 		decide: func(s *S, e Event, payload any, fx *Effects) error {
-			return decide(s, e, payload.(P), fx)
+			p, ok := payload.(P)
+			if !ok {
+				return fmt.Errorf("the payload is %T, want %T", payload, p)
+			}
+			return decide(s, e, p, fx)
 		},
 	}
 }
 
 // Refusal is a decision against an event: it is final, takes the entity's next
 // version, and stands in the audit log.
-type Refusal struct {
+type Refusal struct { //nolint:errname // the word of the contract, read as function.Refusal
 	Reason string // a word or two with hyphens, the same for every such case
 	Detail string
 }

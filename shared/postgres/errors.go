@@ -13,8 +13,7 @@ const UniqueViolation = "23505"
 // Code returns the SQLSTATE in err's chain, or "" when the error is not from
 // the server: a lost connection, a deadline.
 func Code(err error) string {
-	var pgErr *pgconn.PgError
-	if errors.As(err, &pgErr) {
+	if pgErr, ok := errors.AsType[*pgconn.PgError](err); ok {
 		return pgErr.Code
 	}
 	return ""

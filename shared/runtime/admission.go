@@ -1,8 +1,8 @@
 package runtime
 
 import (
-	"container/list"
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -22,7 +22,7 @@ type admission struct {
 	closed   bool // no room at all: too much is still to be told
 	used     int
 	byTenant map[string]int
-	waiters  list.List // of *waiter
+	waiters  []*waiter // in the order of arrival
 }
 
 type waiter struct {
@@ -47,13 +47,13 @@ func newAdmission(capacity, sharePercent int) *admission {
 // acquire waits for room for d until ctx ends.
 func (a *admission) acquire(ctx context.Context, d demand) error {
 	a.mu.Lock()
-	if a.waiters.Len() == 0 && a.fits(d) {
+	if len(a.waiters) == 0 && a.fits(d) {
 		a.take(d)
 		a.mu.Unlock()
 		return nil
 	}
 	w := &waiter{demand: d, ready: make(chan struct{})}
-	place := a.waiters.PushBack(w)
+	a.waiters = append(a.waiters, w)
 	a.admit()
 	a.mu.Unlock()
 	started := time.Now()
@@ -69,7 +69,7 @@ func (a *admission) acquire(ctx context.Context, d demand) error {
 		return nil
 	default:
 	}
-	a.waiters.Remove(place)
+	a.waiters = slices.DeleteFunc(a.waiters, func(o *waiter) bool { return o == w })
 	a.admit() // it may have stood in others' way
 	return fault.New(fault.Overloaded, "no room for %d events in %v", d.total, time.Since(started).Round(time.Millisecond))
 }
@@ -96,18 +96,20 @@ func (a *admission) setClosed(closed bool) {
 }
 
 func (a *admission) admit() {
-	for place := a.waiters.Front(); place != nil; {
-		w := place.Value.(*waiter)
-		next := place.Next()
+	var still []*waiter
+	for n, w := range a.waiters {
 		if a.fits(w.demand) {
 			a.take(w.demand)
-			a.waiters.Remove(place)
 			close(w.ready)
-		} else if !a.fitsTotal(w.demand) {
-			return // whoever comes later must not take the room it waits for
+			continue
 		}
-		place = next
+		if !a.fitsTotal(w.demand) { // who comes later must not take the room it waits for
+			still = append(still, a.waiters[n:]...)
+			break
+		}
+		still = append(still, w)
 	}
+	a.waiters = still
 }
 
 func (a *admission) take(d demand) {

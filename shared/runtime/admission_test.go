@@ -30,7 +30,7 @@ func start(t *testing.T, a *admission, d demand) (done chan error) {
 func waiting(a *admission) int {
 	a.mu.Lock()
 	defer a.mu.Unlock()
-	return a.waiters.Len()
+	return len(a.waiters)
 }
 
 func TestAdmissionWaitsForRoom(t *testing.T) {

@@ -151,6 +151,23 @@ func (w *world) offered() []outbox.Claim {
 	return append([]outbox.Claim(nil), w.claims...)
 }
 
+// drainAll does what the claims left over, as the relay would, and what that
+// leaves over.
+func (w *world) drainAll(t *testing.T) {
+	t.Helper()
+	for done := 0; ; done++ {
+		claims := w.offered()
+		if done == len(claims) {
+			return
+		}
+		for _, stream := range claims[done].Drain {
+			if err := w.Drain(t.Context(), stream); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+}
+
 // add makes an event that adds amount to subject; sequence 0 is none.
 func add(id, subject string, sequence, amount int64, note ...string) event.Received {
 	e := &event.Event{

@@ -49,7 +49,7 @@ func Main(fn function.Definition) {
 
 // Run runs a function until ctx ends, and then finishes the requests it has.
 func Run(ctx context.Context, fn function.Definition, config Config, log *slog.Logger) error {
-	listener, err := net.Listen("tcp", config.Address())
+	listener, err := new(net.ListenConfig).Listen(ctx, "tcp", config.Address())
 	if err != nil {
 		return fmt.Errorf("listening: %w", err)
 	}

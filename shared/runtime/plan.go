@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"maps"
 	"slices"
 
 	"github.com/millrace/millrace/shared/event"
@@ -140,7 +141,7 @@ func (p *planner) seenBefore(c *candidate) *seenRow {
 
 func (p *planner) placeSeen(c *candidate, seen *seenRow) {
 	if seen.digest != c.digest {
-		p.bury(c, identityConflict, "an event with this source and id, but another content, was decided before")
+		p.buryf(c, identityConflict, "an event with this source and id, but another content, was decided before")
 		return
 	}
 	p.duplicates = append(p.duplicates, duplicate{c, seen})
@@ -149,7 +150,7 @@ func (p *planner) placeSeen(c *candidate, seen *seenRow) {
 func (p *planner) placeInStream(c *candidate, s *planned) {
 	switch next := s.position + 1; {
 	case c.event.Sequence < next:
-		p.bury(c, sequenceReused, "sequence %d of this source was decided before, and not by this event: "+
+		p.buryf(c, sequenceReused, "sequence %d of this source was decided before, and not by this event: "+
 			"did the producer start its counter again? The next one is %d", c.event.Sequence, next)
 	case c.event.Sequence > next:
 		p.parkIn(c, s)
@@ -172,7 +173,7 @@ func (p *planner) advance(c *candidate, s *planned) {
 }
 
 func (p *planner) conflict(c, parked *candidate) {
-	p.bury(c, sequenceConflict, "another event, id %q, is parked for sequence %d of this source", parked.event.ID, c.event.Sequence)
+	p.buryf(c, sequenceConflict, "another event, id %q, is parked for sequence %d of this source", parked.event.ID, c.event.Sequence)
 }
 
 func (p *planner) drain(s *planned) {
@@ -193,7 +194,7 @@ func (p *planner) drain(s *planned) {
 				p.take(c, s)
 				continue
 			}
-			p.bury(c, identityConflict, "while this event was parked, one with its source and id was decided")
+			p.buryf(c, identityConflict, "while this event was parked, one with its source and id was decided")
 			return
 		}
 		// Undecided after all, as after a return to an older version: its
@@ -241,7 +242,7 @@ func (p *planner) parkIn(c *candidate, s *planned) {
 	// What functions emit is bounded where it is emitted, and its gaps close.
 	if !c.event.Emitted() {
 		if p.known.parkedOf[tenant]+p.newlyParked[tenant] >= p.limits.parked {
-			p.bury(c, parkedLimit, "the tenant has %d parked events, no more are allowed", p.limits.parked)
+			p.buryf(c, parkedLimit, "the tenant has %d parked events, no more are allowed", p.limits.parked)
 			return
 		}
 		p.newlyParked[tenant]++
@@ -252,7 +253,7 @@ func (p *planner) parkIn(c *candidate, s *planned) {
 	p.park = append(p.park, c)
 }
 
-func (p *planner) bury(c *candidate, reason, format string, args ...any) {
+func (p *planner) buryf(c *candidate, reason, format string, args ...any) {
 	p.dead = append(p.dead, burial{c, event.Invalidf(reason, format, args...)})
 }
 
@@ -262,9 +263,7 @@ func (p *planner) streamOf(key streamKey) *planned {
 		s = &planned{streamRow: streamRow{waiting: map[int64]*candidate{}}}
 		if row := p.known.streams[key]; row != nil {
 			s.position, s.parked = row.position, row.parked
-			for n, w := range row.waiting {
-				s.waiting[n] = w
-			}
+			maps.Copy(s.waiting, row.waiting)
 		}
 		p.streams[key] = s
 	}

@@ -116,17 +116,17 @@ func TestPlan(t *testing.T) {
 			t.Parallel()
 			row := &streamRow{position: test.position, waiting: map[int64]*candidate{}}
 			k := &known{seen: map[identity]*seenRow{}, streams: map[streamKey]*streamRow{}, parkedOf: map[string]int{}}
-			for _, spec := range strings.Fields(test.parked) {
+			for spec := range strings.FieldsSeq(test.parked) {
 				c := ev(spec)
 				c.fromDB = true
 				row.waiting[c.event.Sequence] = c
 				row.parked++
 			}
-			for _, id := range strings.Fields(test.seen) {
+			for id := range strings.FieldsSeq(test.seen) {
 				k.seen[identity{"t", "/s", id}] = &seenRow{outcome: Outcome{Kind: Applied}}
 			}
 			var batch []*candidate
-			for _, spec := range strings.Fields(test.batch) {
+			for spec := range strings.FieldsSeq(test.batch) {
 				batch = append(batch, ev(spec))
 			}
 			k.streams[batch[0].stream()] = row

@@ -67,7 +67,7 @@ func (p *Processor) Process(ctx context.Context, events []event.Received) ([]Out
 // halves the batch, the left part first, until that event is alone: then it is
 // a dead letter.
 func (p *Processor) decide(ctx context.Context, bucket int, batch []*candidate) error {
-	err := p.attempts(ctx, bucket, batch, nil, nil)
+	err := p.attempts(ctx, bucket, batch, nil)
 	if !refused(err) {
 		return err
 	}
@@ -101,25 +101,26 @@ func (c *crashed) Error() string { return fmt.Sprintf("the function panicked: %v
 func (p *Processor) decideAlone(ctx context.Context, bucket int, batch []*candidate) error {
 	alone := *p
 	alone.limits.drain = 0
-	err := alone.attempts(ctx, bucket, batch, nil, nil)
+	err := alone.attempts(ctx, bucket, batch, nil)
 	if !refused(err) {
 		return err
 	}
 	p.log.Error("an event cannot be stored", "id", batch[0].event.ID, "error", err)
 	batch[0].invalid = event.Invalidf(notStorable, "%v", err)
-	return p.attempts(ctx, bucket, batch, nil, nil)
+	return p.attempts(ctx, bucket, batch, nil)
 }
 
 // attempts runs transactions until one commits, the data is refused, or ctx
 // ends.
-func (p *Processor) attempts(ctx context.Context, bucket int, batch []*candidate, drains []streamKey, poison map[identity]*event.Invalid) error {
+func (p *Processor) attempts(ctx context.Context, bucket int, batch []*candidate, drains []streamKey) error {
 	wait := backoff.NewExponentialBackOff()
 	wait.InitialInterval, wait.MaxInterval = 5*time.Millisecond, 2*time.Second
 	var conflicts int
+	var poison map[identity]*event.Invalid // of parked events
 	for {
 		err := p.attempt(ctx, bucket, batch, drains, poison)
 		var broken *poisoned
-		var over *errOverLimit
+		var over *overLimitError
 		switch {
 		case err == nil:
 			return nil
@@ -242,14 +243,14 @@ func (t *transaction) report(p *plan) {
 // limit of a transaction comes back as a claim.
 func (p *Processor) Drain(ctx context.Context, s outbox.Stream) error {
 	key := streamKey{entityKey{s.TenantID, s.Subject}, s.Source}
-	err := p.attempts(ctx, 0, nil, []streamKey{key}, nil)
+	err := p.attempts(ctx, 0, nil, []streamKey{key})
 	if !refused(err) {
 		return err
 	}
 	// The database refuses one of them: one by one, it shows which.
 	one := *p
 	one.limits.drain = 1
-	return one.attempts(ctx, 0, nil, []streamKey{key}, nil)
+	return one.attempts(ctx, 0, nil, []streamKey{key})
 }
 
 // storableText makes text fit for a text column.

@@ -85,13 +85,7 @@ func TestDrainLimit(t *testing.T) {
 	}
 	w.process(t, add("e1", "x", 1, 1))
 	expect(t, w.text(t, `SELECT position || '+' || parked FROM millrace.streams`), "4+5")
-	for n := 0; n < len(w.offered()); n++ {
-		for _, stream := range w.offered()[n].Drain {
-			if err := w.Drain(t.Context(), stream); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
+	w.drainAll(t)
 	expect(t, w.text(t, `SELECT position || '+' || parked FROM millrace.streams`), "9+0")
 	expect(t, w.text(t, `SELECT total::text FROM counters`), "9")
 }
@@ -120,13 +114,7 @@ func TestPoisonParked(t *testing.T) {
 	w := newWorld(t)
 	w.process(t, add("b", "x", 2, 1000000), add("c", "x", 3, 1))
 	expect(t, kinds(w.process(t, add("a", "x", 1, 1))), "applied ")
-	for n := 0; n < len(w.offered()); n++ {
-		for _, stream := range w.offered()[n].Drain {
-			if err := w.Drain(t.Context(), stream); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
+	w.drainAll(t)
 	expect(t, w.summary(t, "x"), "total=1 version=1 stream=1+1 audit=a:applied parked=c dead=b:not-storable")
 }
 
@@ -229,13 +217,7 @@ func TestDrainLimitOfManyStreams(t *testing.T) {
 	w.process(t, parked...)
 	w.process(t, closing...)
 	expect(t, w.text(t, `SELECT sum(position) || '+' || sum(parked) FROM millrace.streams`), "10+10")
-	for n := 0; n < len(w.offered()); n++ {
-		for _, stream := range w.offered()[n].Drain {
-			if err := w.Drain(t.Context(), stream); err != nil {
-				t.Fatal(err)
-			}
-		}
-	}
+	w.drainAll(t)
 	expect(t, w.text(t, `SELECT sum(position) || '+' || sum(parked) FROM millrace.streams`), "20+0")
 }
 

@@ -92,8 +92,7 @@ func (in *intake) read(w http.ResponseWriter, r *http.Request) ([]byte, error) {
 	} else {
 		body, err = io.ReadAll(limited)
 	}
-	var large *http.MaxBytesError
-	if errors.As(err, &large) {
+	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, in.tooLarge()
 	}
 	if err != nil {

@@ -108,8 +108,13 @@ func TestServer(t *testing.T) {
 	}
 	expect(t, w.text(t, `SELECT string_agg(id, ',' ORDER BY id) FROM millrace.seen`), "a,b,b b,c,s")
 	expect(t, w.text(t, `SELECT count(*)::text FROM millrace.dead_letters`), "3")
-	if resp, err := http.Get(url + "/health/readiness"); err != nil || resp.StatusCode != http.StatusOK {
-		t.Errorf("readiness: %v %v", resp, err)
+	resp, err := http.Get(url + "/health/readiness")
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer resp.Body.Close() //nolint:errcheck // nothing is read
+	if resp.StatusCode != http.StatusOK {
+		t.Errorf("readiness: %s", resp.Status)
 	}
 }
 

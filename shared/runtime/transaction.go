@@ -49,15 +49,15 @@ type decision struct {
 
 type deltaKey struct{ tenant, name, key, field string }
 
-// errOverLimit names the events that may not become dead letters, since their
+// overLimitError names the events that may not become dead letters, since their
 // tenants have too many already.
-type errOverLimit struct{ events map[*candidate]bool }
+type overLimitError struct{ events map[*candidate]bool }
 
-func (e *errOverLimit) Error() string { return "too many open dead letters" }
+func (e *overLimitError) Error() string { return "too many open dead letters" }
 
 // fail takes the events out of batch. Their requests fail in such a way that
 // the trigger puts them, alone, into the published dead-letter topic.
-func (e *errOverLimit) fail(batch []*candidate) (rest []*candidate) {
+func (e *overLimitError) fail(batch []*candidate) (rest []*candidate) {
 	for _, c := range batch {
 		if !e.events[c] {
 			rest = append(rest, c)
@@ -220,7 +220,7 @@ func (t *transaction) checkDeadLetters(ctx context.Context, conn *pgxpool.Conn, 
 		}
 	}
 	if len(over) > 0 {
-		return &errOverLimit{over}
+		return &overLimitError{over}
 	}
 	return nil
 }
@@ -265,8 +265,7 @@ func (t *transaction) decideOne(c *candidate) (o Outcome, why *event.Invalid) {
 	i := t.entities[c.entity()]
 	fx, err := t.fn.Decide(i, c.event, c.payload)
 	o = Outcome{Kind: Applied, Version: i.Header().Version}
-	var refusal *function.Refusal
-	if errors.As(err, &refusal) {
+	if refusal, ok := errors.AsType[*function.Refusal](err); ok {
 		o.Kind, o.Reason, o.Detail = Refused, refusal.Reason, refusal.Detail
 	} else if err != nil {
 		return o, event.Invalidf(ruleFailed, "%v", err)

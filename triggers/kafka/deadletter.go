@@ -166,7 +166,7 @@ func split(records []*record, err error) (accepted, rest []*record) {
 		}
 	}
 	if largest != nil {
-		largest.fault.shorten(largest.kept())
+		largest.shorten()
 	}
 	for _, r := range records {
 		if bad[r] {

@@ -21,9 +21,9 @@ type fault struct {
 	keep   int    // how many bytes of the value the topic takes; 0: all of them
 }
 
-// shorten halves what is kept of a record that is too large for the topic: it
+// shorten halves what is kept of r, which is too large for the topic: it
 // may have come compressed, and the original stays where millrace-origin says.
-func (f *fault) shorten(kept int) { f.keep = max(1, kept/2) }
+func (r *record) shorten() { r.fault.keep = max(1, r.kept()/2) }
 
 // kept is how many bytes of r's value go to the dead-letter topic.
 func (r *record) kept() int {
