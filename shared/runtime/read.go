@@ -37,10 +37,17 @@ FROM unnest($2::text[], $3::text[], $4::text[]) AS batch (tenant_id, subject, so
 JOIN millrace.streams AS s
   ON s.tenant_id = batch.tenant_id AND s.function = $1 AND s.subject = batch.subject AND s.source = batch.source`
 
+	// One row at a time, by the index: for a join the planner reads the whole
+	// table until it is some 1,000 times as large as the batch, at 28 ms a batch.
 	readSeen = `
 SELECT s.tenant_id, s.source, s.id, s.digest, s.outcome, s.reason, s.version
 FROM unnest($1::text[], $2::text[], $3::text[]) AS batch (tenant_id, source, id)
-JOIN millrace.seen AS s ON s.tenant_id = batch.tenant_id AND s.source = batch.source AND s.id = batch.id`
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM millrace.seen AS s
+    WHERE s.tenant_id = batch.tenant_id AND s.source = batch.source AND s.id = batch.id
+    LIMIT 1
+) AS s`
 
 	readNextParked = `
 SELECT p.event, s.digest, s.outcome, s.reason, s.version
