@@ -65,6 +65,7 @@ func TestRandomTraffic(t *testing.T) {
 		t.Errorf("only %d processes were killed: the others' moment did not come", n)
 	}
 	want.compare(t, w)
+	w.checkLogs(t)
 }
 
 // settle waits for the end. If it does not come, what is broken says more than
