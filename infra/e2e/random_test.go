@@ -104,7 +104,12 @@ const chunk = 100
 func (w *world) send(ctx context.Context, t *testing.T, traffic []delivery, began, total int) []invariants.Sent {
 	t.Helper()
 	var sent []invariants.Sent
+	checked := w.knobs.Stores > 0 // a check cannot look into a database that is killed
 	for from := 0; from < len(traffic); from += chunk {
+		if !checked && from >= len(traffic)/2 {
+			checked = true
+			w.checkAtWork(ctx, t)
+		}
 		w.keepPace(ctx, began+total*from/len(traffic)-total/5)
 		var records []*kgo.Record
 		for _, d := range traffic[from:min(from+chunk, len(traffic))] {
@@ -119,6 +124,22 @@ func (w *world) send(ctx context.Context, t *testing.T, traffic []delivery, bega
 		}
 	}
 	return sent
+}
+
+// checkAtWork checks in the middle of the work, with processes dying beside it:
+// what is on its way is no fault.
+func (w *world) checkAtWork(ctx context.Context, t *testing.T) {
+	t.Helper()
+	deps := w.deps()
+	deps.Live = true
+	report, err := invariants.Check(ctx, deps)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("at work: %s", report.String())
+	if !report.Holds() {
+		t.Error("an invariant is broken at work")
+	}
 }
 
 // keepPace waits until so many decisions have been made, but not for long: some
