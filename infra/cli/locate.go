@@ -7,6 +7,7 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"github.com/millrace/millrace/infra/platform"
+	"github.com/millrace/millrace/shared/kafka"
 )
 
 // locate finds the servers that a command talks to: those that the environment
@@ -15,15 +16,16 @@ import (
 func (a *app) locate(needs ...string) (platform.Addresses, error) {
 	var from struct {
 		KafkaBrokers []string `env:"KAFKA_BROKERS"`
-		DatabaseURL  string   `env:"DATABASE_URL"`
-		RedisURL     string   `env:"REDIS_URL"`
+		Kafka        kafka.Security
+		DatabaseURL  string `env:"DATABASE_URL"`
+		RedisURL     string `env:"REDIS_URL"`
 	}
-	if err := env.Parse(&from); err != nil {
+	if err := errors.Join(env.Parse(&from), from.Kafka.Validate()); err != nil {
 		return platform.Addresses{}, err
 	}
 	at, missing := a.local()
 	if len(from.KafkaBrokers) > 0 {
-		at.KafkaBrokers = from.KafkaBrokers
+		at.KafkaBrokers, at.Kafka = from.KafkaBrokers, from.Kafka
 	}
 	if from.DatabaseURL != "" {
 		at.DatabaseURL = from.DatabaseURL

@@ -91,12 +91,12 @@ func (a *app) send(ctx context.Context, o sendOptions, command string) (err erro
 	}
 	var waiter *send.Waiter
 	if o.wait {
-		if waiter, err = send.NewWaiter(ctx, at.DatabaseURL, at.KafkaBrokers); err != nil {
+		if waiter, err = send.NewWaiter(ctx, at.DatabaseURL, at.KafkaBrokers, at.Kafka); err != nil {
 			return err
 		}
 		defer func() { err = errors.Join(err, waiter.Close()) }()
 	}
-	producer, err := send.NewProducer(at.KafkaBrokers)
+	producer, err := send.NewProducer(at.KafkaBrokers, at.Kafka)
 	if err != nil {
 		return err
 	}

@@ -2,6 +2,7 @@ package cli
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -15,14 +16,16 @@ import (
 	"github.com/millrace/millrace/infra/cli/terminal"
 	"github.com/millrace/millrace/infra/platform"
 	"github.com/millrace/millrace/infra/stack/process"
+	"github.com/millrace/millrace/shared/kafka"
 )
 
 // upOptions is the configuration of `millrace up`.
 type upOptions struct {
 	// KafkaBrokers, DatabaseURL and RedisURL name servers that exist already.
 	KafkaBrokers []string `env:"KAFKA_BROKERS"`
-	DatabaseURL  string   `env:"DATABASE_URL"`
-	RedisURL     string   `env:"REDIS_URL"`
+	Kafka        kafka.Security
+	DatabaseURL  string `env:"DATABASE_URL"`
+	RedisURL     string `env:"REDIS_URL"`
 	// Postgres is a folder of PostgreSQL's programs, or "embedded".
 	Postgres string `env:"MILLRACE_POSTGRES"`
 	// FollowParent stops the platform when the process that started it ends:
@@ -57,7 +60,7 @@ Every process logs to ` + platform.DataFolder + `/log/<name>.log.`,
   DATABASE_URL=postgres://me@db.internal/millrace millrace up`,
 		Args: noArgs,
 		RunE: func(c *cobra.Command, _ []string) error {
-			if err := env.Parse(&o); err != nil {
+			if err := errors.Join(env.Parse(&o), o.Kafka.Validate()); err != nil {
 				return err
 			}
 			return a.up(c.Context(), o)
@@ -80,7 +83,7 @@ func (a *app) up(ctx context.Context, o upOptions) error {
 	began := time.Now()
 	p, err := platform.Start(ctx, platform.Config{
 		Folders:      folders,
-		KafkaBrokers: o.KafkaBrokers, DatabaseURL: o.DatabaseURL, RedisURL: o.RedisURL,
+		KafkaBrokers: o.KafkaBrokers, Kafka: o.Kafka, DatabaseURL: o.DatabaseURL, RedisURL: o.RedisURL,
 		KafkaPort: o.kafkaPort, PostgresPort: o.postgresPort, RedisPort: o.redisPort, FunctionsPort: o.functionsPort,
 		PostgresPrograms: o.Postgres,
 		Reporter:         terminal.New(a.Out),

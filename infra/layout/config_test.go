@@ -26,9 +26,9 @@ func TestSettingsAreDocumented(t *testing.T) {
 	}
 	text := string(doc)
 	for name, dirs := range map[string][]string{
-		"function": {"shared/runtime", "shared/postgres"},
-		"trigger":  {"triggers/kafka"},
-		"relay":    {"triggers/relay", "shared/postgres"},
+		"function": {"shared/runtime", "shared/postgres", "shared/kafka"},
+		"trigger":  {"triggers/kafka", "shared/kafka"},
+		"relay":    {"triggers/relay", "shared/postgres", "shared/kafka"},
 	} {
 		var rows strings.Builder
 		rows.WriteString("| variable | default | |\n| --- | --- | --- |\n")
@@ -93,21 +93,22 @@ func structRows(t *testing.T, s *ast.StructType) string {
 			continue
 		}
 		tag := reflect.StructTag(strings.Trim(field.Tag.Value, "`"))
-		name, options, _ := strings.Cut(tag.Get("env"), ",")
+		name := tag.Get("env")
 		if name == "" {
 			continue
 		}
 		value := "`" + tag.Get("envDefault") + "`"
 		switch {
-		case strings.Contains(options, "required"):
+		case strings.HasPrefix(comment, "Required: "):
 			value = "required"
 		case value == "``":
 			value = ""
 		}
-		if comment == "" {
+		text := strings.TrimPrefix(comment, "Required: ")
+		if text == "" {
 			t.Errorf("the setting %s has no comment", name)
 		}
-		fmt.Fprintf(&rows, "| `%s` | %s | %s |\n", name, value, comment)
+		fmt.Fprintf(&rows, "| `%s` | %s | %s |\n", name, value, strings.ToUpper(text[:1])+text[1:])
 	}
 	return rows.String()
 }

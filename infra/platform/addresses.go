@@ -9,18 +9,21 @@ import (
 	"path/filepath"
 
 	"github.com/millrace/millrace/infra/stack/process"
+	"github.com/millrace/millrace/shared/kafka"
 )
 
 // Addresses are where a running platform can be reached. They are written to
 // the data folder for other commands to find.
 type Addresses struct {
 	// PID is the process that runs the platform.
-	PID          int               `json:"pid"`
-	KafkaBrokers []string          `json:"kafkaBrokers"`
-	DatabaseURL  string            `json:"databaseUrl"`
-	RedisURL     string            `json:"redisUrl"`
-	Processes    []ProcessAddress  `json:"processes"`
-	Groups       map[string]string `json:"groups"` // function -> consumer group
+	PID          int      `json:"pid"`
+	KafkaBrokers []string `json:"kafkaBrokers"`
+	// Kafka is how to reach the brokers, if the environment names them.
+	Kafka       kafka.Security    `json:"-"`
+	DatabaseURL string            `json:"databaseUrl"`
+	RedisURL    string            `json:"redisUrl"`
+	Processes   []ProcessAddress  `json:"processes"`
+	Groups      map[string]string `json:"groups"` // function -> consumer group
 }
 
 // ProcessAddress is one function, trigger or relay.

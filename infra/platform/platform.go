@@ -12,6 +12,7 @@ import (
 	"github.com/millrace/millrace/infra/stack"
 	"github.com/millrace/millrace/infra/stack/process"
 	"github.com/millrace/millrace/infra/topics"
+	"github.com/millrace/millrace/shared/kafka"
 )
 
 // Config says what to run and on what.
@@ -20,8 +21,10 @@ type Config struct {
 	// KafkaBrokers, DatabaseURL and RedisURL are those of servers that exist
 	// already; what is empty is started here.
 	KafkaBrokers []string
-	DatabaseURL  string
-	RedisURL     string
+	// Kafka is how to reach those brokers.
+	Kafka       kafka.Security
+	DatabaseURL string
+	RedisURL    string
 	// Ports on 127.0.0.1; 0 takes free ones. KafkaPort is the first of three.
 	KafkaPort, PostgresPort, RedisPort, FunctionsPort int
 	// PostgresPrograms is as in [stack.PostgresConfig].
@@ -143,7 +146,7 @@ func (p *Platform) migrate(ctx context.Context) error {
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
-	_, err := topics.Ensure(ctx, p.Addresses.KafkaBrokers)
+	_, err := topics.Ensure(ctx, p.Addresses.KafkaBrokers, p.cfg.Kafka)
 	return err
 }
 

@@ -8,15 +8,17 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+
+	"github.com/millrace/millrace/shared/kafka"
 )
 
 // Ensure creates the topics that are missing and returns their names. Topics
 // that exist are left as they are: an operator may have given them more
 // partitions or a longer retention. The context's deadline bounds each request.
-func Ensure(ctx context.Context, brokers []string) (created []string, err error) {
-	admin, err := sarama.NewClusterAdmin(brokers, adminConfig(ctx))
+func Ensure(ctx context.Context, brokers []string, s kafka.Security) (created []string, err error) {
+	admin, err := Admin(ctx, "millrace-topics", brokers, s)
 	if err != nil {
-		return nil, fmt.Errorf("connecting to Kafka at %s: %w", strings.Join(brokers, ","), err)
+		return nil, err
 	}
 	defer func() { err = errors.Join(err, admin.Close()) }()
 
@@ -67,15 +69,22 @@ func create(admin sarama.ClusterAdmin, t Topic) (bool, error) {
 	return true, nil
 }
 
-func adminConfig(ctx context.Context) *sarama.Config {
+// Admin connects to ask and tell Kafka about topics and groups. The context's
+// deadline bounds each request.
+func Admin(ctx context.Context, clientID string, brokers []string, s kafka.Security) (sarama.ClusterAdmin, error) {
 	config := sarama.NewConfig()
-	config.ClientID = "millrace-topics"
-	// The oldest broker version with all that is asked of it here.
-	config.Version = sarama.V2_8_0_0
+	s.Apply(config)
+	config.ClientID = clientID
+	config.Version = sarama.V2_6_0_0 // the least that all of this needs
+	config.Metadata.Retry.Max = 1
 	config.Admin.Timeout = 30 * time.Second
 	if deadline, ok := ctx.Deadline(); ok {
 		config.Admin.Timeout = max(time.Second, time.Until(deadline))
 	}
 	config.Net.DialTimeout = config.Admin.Timeout
-	return config
+	admin, err := sarama.NewClusterAdmin(brokers, config)
+	if err != nil {
+		return nil, fmt.Errorf("connecting to Kafka at %s: %w", strings.Join(brokers, ","), err)
+	}
+	return admin, nil
 }

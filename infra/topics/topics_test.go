@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kfake"
 
 	"github.com/millrace/millrace/infra/topics"
+	"github.com/millrace/millrace/shared/kafka"
 )
 
 func TestAllNamesSixFamiliesAndTheirDeadLetters(t *testing.T) {
@@ -52,14 +53,14 @@ func TestEnsureMakesWhatIsMissingAndTouchesNothingElse(t *testing.T) {
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
 
-	created, err := topics.Ensure(ctx, cluster.ListenAddrs())
+	created, err := topics.Ensure(ctx, cluster.ListenAddrs(), kafka.Security{})
 	if err != nil {
 		t.Fatal(err)
 	}
 	if len(created) != 11 {
 		t.Errorf("created %d topics, want 11: %v", len(created), created)
 	}
-	again, err := topics.Ensure(ctx, cluster.ListenAddrs())
+	again, err := topics.Ensure(ctx, cluster.ListenAddrs(), kafka.Security{})
 	if err != nil || len(again) != 0 {
 		t.Errorf("the second time: created %v, error %v", again, err)
 	}
@@ -76,7 +77,7 @@ func TestEnsureSaysWhereItLooked(t *testing.T) {
 	t.Parallel()
 	ctx, cancel := context.WithTimeout(t.Context(), 2*time.Second)
 	defer cancel()
-	_, err := topics.Ensure(ctx, []string{"127.0.0.1:1"})
+	_, err := topics.Ensure(ctx, []string{"127.0.0.1:1"}, kafka.Security{})
 	if err == nil || !strings.Contains(err.Error(), "127.0.0.1:1") {
 		t.Errorf("error %v does not name the broker", err)
 	}

@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+
+	"github.com/millrace/millrace/shared/kafka"
 )
 
 // MaxMessageBytes bounds a record: a little below the 1,048,588 bytes that a
@@ -23,10 +25,10 @@ type Producer struct {
 	client sarama.SyncProducer // nil: not connected
 }
 
-// ProducerConfig returns the settings that a Producer needs; a caller may add
-// security to them.
-func ProducerConfig() *sarama.Config {
+// ProducerConfig returns the settings that a Producer needs.
+func ProducerConfig(s kafka.Security) *sarama.Config {
 	c := sarama.NewConfig()
+	s.Apply(c)
 	c.ClientID = "millrace-relay"
 	c.Version = sarama.V2_6_0_0 // the least that all of this needs
 	// Together these keep the order within a partition over retries, and make

@@ -19,13 +19,14 @@ import (
 
 	"github.com/millrace/millrace/infra/stack"
 	"github.com/millrace/millrace/infra/stack/stacktest"
+	"github.com/millrace/millrace/shared/kafka"
 )
 
 const testTopic = "trade-events"
 
 func newTestProducer(t *testing.T, brokers []string) *Producer {
 	t.Helper()
-	config := ProducerConfig()
+	config := ProducerConfig(kafka.Security{})
 	config.Producer.Retry.BackoffFunc = sarama.NewExponentialBackoff(5*time.Millisecond, 5*time.Millisecond)
 	config.Metadata.Retry.Backoff = 5 * time.Millisecond
 	p, err := NewProducer(brokers, config)
@@ -240,10 +241,10 @@ func TestProducerGivesUpInOrder(t *testing.T) {
 
 func TestProducerConfiguration(t *testing.T) {
 	t.Parallel()
-	if _, err := NewProducer(nil, ProducerConfig()); err == nil {
+	if _, err := NewProducer(nil, ProducerConfig(kafka.Security{})); err == nil {
 		t.Error("no brokers")
 	}
-	config := ProducerConfig()
+	config := ProducerConfig(kafka.Security{})
 	config.Net.MaxOpenRequests = 5
 	if _, err := NewProducer([]string{"localhost:1"}, config); err == nil {
 		t.Error("an idempotent producer with several requests in flight")

@@ -11,8 +11,8 @@ import (
 
 // Config is how a process connects.
 type Config struct {
-	// URL is a postgres:// URL, or libpq's words.
-	URL string `env:"DATABASE_URL,required"`
+	// Required: a postgres:// URL, or libpq's words.
+	URL string `env:"DATABASE_URL"`
 	// MaxConns bounds the connections of this process: instances times this
 	// stays below the server's max_connections.
 	MaxConns int32 `env:"DATABASE_MAX_CONNS" envDefault:"20"`
@@ -24,6 +24,9 @@ type Config struct {
 
 // Validate names what is wrong.
 func (c *Config) Validate() error {
+	if c.URL == "" {
+		return errors.New("DATABASE_URL is required: postgres://user:password@host:5432/database")
+	}
 	if _, err := pgxpool.ParseConfig(c.URL); err != nil {
 		return errors.New("DATABASE_URL: " + Redact(err.Error()))
 	}
@@ -48,4 +51,12 @@ func Open(ctx context.Context, c Config) (*pgxpool.Pool, error) {
 		return nil, fmt.Errorf("making the connection pool: %s", Redact(err.Error()))
 	}
 	return pool, nil
+}
+
+// Check says whether the database answers.
+func Check(ctx context.Context, pool *pgxpool.Pool) error {
+	if pool.Ping(ctx) != nil {
+		return errors.New("the database does not answer")
+	}
+	return nil
 }

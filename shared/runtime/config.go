@@ -7,7 +7,9 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
+	"github.com/millrace/millrace/shared/kafka"
 	"github.com/millrace/millrace/shared/postgres"
+	"github.com/millrace/millrace/shared/views"
 )
 
 // Config is what a function process reads from its environment.
@@ -20,10 +22,12 @@ type Config struct {
 	Revision string `env:"K_REVISION"`
 
 	Postgres postgres.Config
-	// RedisURL is a single server, or a cluster with addr= parameters.
-	RedisURL string `env:"REDIS_URL,required,notEmpty"`
-	// KafkaBrokers are where emitted events and dead letters go, host:port each.
-	KafkaBrokers []string `env:"KAFKA_BROKERS,required,notEmpty"`
+	// Required: redis:// or rediss:// URL of a server, or of a cluster with its
+	// other nodes as addr= parameters.
+	RedisURL string `env:"REDIS_URL"`
+	// Required: where emitted events and dead letters go, host:port each.
+	KafkaBrokers []string `env:"KAFKA_BROKERS"`
+	Kafka        kafka.Security
 
 	// Shards is how many transactions run at once; an entity keeps to one shard.
 	Shards int `env:"SHARDS" envDefault:"4"`
@@ -69,15 +73,15 @@ type Limits struct {
 // ParseConfig reads the environment. Its error names all that is wrong.
 func ParseConfig() (Config, error) {
 	c, err := env.ParseAs[Config]()
-	if err != nil {
+	if err := errors.Join(err, c.Validate()); err != nil {
 		return c, fmt.Errorf("configuration: %s", postgres.Redact(err.Error()))
 	}
-	return c, c.Validate()
+	return c, nil
 }
 
 // Validate names everything that is out of range.
 func (c *Config) Validate() error {
-	errs := []error{c.Postgres.Validate()}
+	errs := []error{c.Postgres.Validate(), views.CheckURL(c.RedisURL), kafka.CheckBrokers(c.KafkaBrokers), c.Kafka.Validate()}
 	for _, v := range []struct {
 		name       string
 		value, min int
@@ -97,13 +101,13 @@ func (c *Config) Validate() error {
 	if c.RequestTimeout <= 0 {
 		errs = append(errs, fmt.Errorf("REQUEST_TIMEOUT is %v, want more than 0", c.RequestTimeout))
 	}
+	if c.DrainTimeout <= 0 {
+		errs = append(errs, fmt.Errorf("DRAIN_TIMEOUT is %v, want more than 0", c.DrainTimeout))
+	}
 	if int32(c.Shards) > c.Postgres.MaxConns {
 		errs = append(errs, fmt.Errorf("SHARDS is %d, more than DATABASE_MAX_CONNS, %d", c.Shards, c.Postgres.MaxConns))
 	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("configuration: %w", err)
-	}
-	return nil
+	return errors.Join(errs...)
 }
 
 // Address returns what to listen on.

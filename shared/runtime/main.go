@@ -2,7 +2,6 @@ package runtime
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"hash/maphash"
 	"log/slog"
@@ -22,6 +21,7 @@ import (
 	"github.com/millrace/millrace/shared/function"
 	"github.com/millrace/millrace/shared/outbox"
 	"github.com/millrace/millrace/shared/postgres"
+	"github.com/millrace/millrace/shared/server"
 	"github.com/millrace/millrace/shared/views"
 )
 
@@ -58,7 +58,7 @@ func Run(ctx context.Context, fn function.Definition, config Config, log *slog.L
 		return err
 	}
 	defer pool.Close()
-	producer, err := outbox.NewProducer(config.KafkaBrokers, outbox.ProducerConfig())
+	producer, err := outbox.NewProducer(config.KafkaBrokers, outbox.ProducerConfig(config.Kafka))
 	if err != nil {
 		return err
 	}
@@ -72,26 +72,26 @@ func Run(ctx context.Context, fn function.Definition, config Config, log *slog.L
 	})
 	defer relay.Close() //nolint:errcheck // nothing is written any more
 	processor = NewProcessor(fn, pool, config.Limits, log, relay.Offer)
-	s := newServer(processor, config)
+	s := newProcess(processor, config)
 	s.metrics.registry.MustRegister(relay.Collector())
 	return serve(ctx, listener, s, relay, pool, log)
 }
 
-// server is a function at work.
-type server struct {
+// process is a function at work.
+type process struct {
 	intake  *intake
 	config  Config
 	metrics *metrics
 	running sync.WaitGroup
 }
 
-func newServer(p *Processor, config Config) *server {
+func newProcess(p *Processor, config Config) *process {
 	in := &intake{
 		fn: p.fn, config: config, seed: maphash.MakeSeed(),
 		bodies:    semaphore.NewWeighted(config.BodyBytes),
 		admission: newAdmission(config.QueueEvents, config.TenantShare),
 	}
-	s := &server{intake: in, config: config, metrics: newMetrics(p.fn.FunctionName(), in.admission)}
+	s := &process{intake: in, config: config, metrics: newMetrics(p.fn.FunctionName(), in.admission)}
 	p.observe = s.metrics.observe
 	// Processes of one function start at different buckets, so that they seldom
 	// add to the same rows.
@@ -102,20 +102,20 @@ func newServer(p *Processor, config Config) *server {
 	return s
 }
 
-func (s *server) start() {
+func (s *process) start() {
 	for _, shard := range s.intake.shards {
 		s.running.Go(shard.run)
 	}
 }
 
-func (s *server) stop() {
+func (s *process) stop() {
 	for _, shard := range s.intake.shards {
 		shard.stop()
 	}
 	s.running.Wait()
 }
 
-func serve(ctx context.Context, listener net.Listener, s *server, relay *outbox.Relay, pool *pgxpool.Pool, log *slog.Logger) error {
+func serve(ctx context.Context, listener net.Listener, s *process, relay *outbox.Relay, pool *pgxpool.Pool, log *slog.Logger) error {
 	s.start()
 	relayContext, stopRelay := context.WithCancel(context.Background())
 	defer stopRelay()
@@ -123,59 +123,25 @@ func serve(ctx context.Context, listener net.Listener, s *server, relay *outbox.
 	relaying.Go(func() { relay.Run(relayContext) })
 	relaying.Go(func() { s.watchBacklog(relayContext, relay, log) })
 
-	web := &http.Server{
-		Handler:           s.handler(ctx, pool),
-		ReadHeaderTimeout: 10 * time.Second,
-		ReadTimeout:       s.config.RequestTimeout + 10*time.Second,
-		IdleTimeout:       2 * time.Minute,
-		MaxHeaderBytes:    64 << 10,
-	}
-	failed := make(chan error, 1)
-	go func() { failed <- web.Serve(listener) }()
 	log.Info("ready", "address", listener.Addr().String())
-	var err error
-	select {
-	case err = <-failed:
-	case <-ctx.Done():
-		err = s.drain(web, log)
-	}
+	web := server.New(s.handler(ctx, pool), s.config.RequestTimeout+10*time.Second)
+	err := server.Serve(ctx, listener, web, s.config.DrainTimeout)
 	s.stop()
 	stopRelay() // what was offered is told first
 	relaying.Wait()
 	return err
 }
 
-// drain lets the requests in progress end: their events are committed and
-// acknowledged, or not acknowledged.
-func (s *server) drain(web *http.Server, log *slog.Logger) error {
-	log.Info("draining")
-	ctx, cancel := context.WithTimeout(context.Background(), s.config.DrainTimeout)
-	defer cancel()
-	if err := web.Shutdown(ctx); err != nil {
-		return errors.Join(fmt.Errorf("draining: %w", err), web.Close())
-	}
-	return nil
-}
-
-func (s *server) handler(stopping context.Context, pool *pgxpool.Pool) http.Handler {
+func (s *process) handler(stopping context.Context, pool *pgxpool.Pool) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/{$}", s.intake)
-	mux.HandleFunc("GET /health/liveness", func(http.ResponseWriter, *http.Request) {})
-	mux.HandleFunc("GET /health/readiness", func(w http.ResponseWriter, r *http.Request) {
-		if stopping.Err() != nil {
-			http.Error(w, "draining", http.StatusServiceUnavailable)
-			return
-		}
-		if err := pool.Ping(r.Context()); err != nil {
-			http.Error(w, "the database does not answer", http.StatusServiceUnavailable)
-		}
-	})
+	server.Health(mux, stopping, func(ctx context.Context) error { return postgres.Check(ctx, pool) })
 	mux.Handle("GET /metrics", s.metrics.handler())
 	return mux
 }
 
 // watchBacklog closes intake while too much is still to be told to Kafka.
-func (s *server) watchBacklog(ctx context.Context, relay *outbox.Relay, log *slog.Logger) {
+func (s *process) watchBacklog(ctx context.Context, relay *outbox.Relay, log *slog.Logger) {
 	tick := time.NewTicker(time.Second)
 	defer tick.Stop()
 	closed := false

@@ -22,14 +22,14 @@ import (
 )
 
 // newIntake serves the world's function.
-func newIntake(t *testing.T, w *world, change func(*Config)) (s *server, url string) {
+func newIntake(t *testing.T, w *world, change func(*Config)) (s *process, url string) {
 	t.Helper()
 	c := Config{Shards: 4, MaxBatch: 100, QueueEvents: 1000, TenantShare: 50, BodyBytes: 1 << 24,
 		MaxBodyBytes: 1 << 20, MaxEventBytes: 1 << 16, RequestTimeout: time.Minute}
 	if change != nil {
 		change(&c)
 	}
-	s = newServer(w.Processor, c)
+	s = newProcess(w.Processor, c)
 	s.start()
 	t.Cleanup(s.stop)
 	web := httptest.NewServer(s.handler(t.Context(), w.pool))

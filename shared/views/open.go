@@ -52,6 +52,17 @@ func open(ctx context.Context, rawURL string) (redis.UniversalClient, error) {
 	return openCluster(ctx, rawURL)
 }
 
+// CheckURL checks REDIS_URL without connecting. Its error does not show the URL,
+// since that may hold a password.
+func CheckURL(rawURL string) error {
+	_, single := redis.ParseURL(rawURL)
+	_, cluster := redis.ParseClusterURL(rawURL)
+	if single != nil && cluster != nil {
+		return errors.New("REDIS_URL is required: redis://user:password@host:6379/0, or rediss:// for TLS")
+	}
+	return nil
+}
+
 func openCluster(ctx context.Context, rawURL string) (redis.UniversalClient, error) {
 	options, err := redis.ParseClusterURL(rawURL)
 	if err != nil {

@@ -2,6 +2,7 @@ package kafka
 
 import (
 	"encoding/json"
+	"errors"
 	"fmt"
 	"net/url"
 	"strconv"
@@ -9,15 +10,18 @@ import (
 	"time"
 
 	"github.com/caarlos0/env/v11"
+
+	"github.com/millrace/millrace/shared/kafka"
+	"github.com/millrace/millrace/shared/postgres"
 )
 
 // Config is what the trigger is told by its environment. The K_ variables are
 // those that a Knative SinkBinding or ContainerSource sets; durations are
 // written as Go writes them ("30s").
 type Config struct {
-	// Brokers are the Kafka bootstrap servers, host:port.
+	// Required: the Kafka bootstrap servers, host:port.
 	Brokers []string `env:"KAFKA_BROKERS"`
-	// Topics are read by this trigger, each from its earliest record on.
+	// Required: the topics that are read, each from its earliest record on.
 	Topics []string `env:"KAFKA_TOPICS"`
 	// Group is the consumer group; empty: millrace-<first topic>.
 	Group string `env:"KAFKA_CONSUMER_GROUP"`
@@ -28,9 +32,9 @@ type Config struct {
 	// it is found out on connecting.
 	Version string `env:"KAFKA_VERSION" envDefault:"3.6.0"`
 	// Security of the connection to Kafka.
-	Security Security
+	Security kafka.Security
 
-	// Sink is the URL that batches are posted to.
+	// Required: the URL that batches are posted to.
 	Sink string `env:"K_SINK"`
 	// Overrides are extensions set on every event: {"extensions":{"name":"value"}}.
 	Overrides string `env:"K_CE_OVERRIDES"`
@@ -102,16 +106,16 @@ func (s *Seconds) UnmarshalText(text []byte) error {
 // FromEnvironment reads the configuration and fills in what follows from it.
 func FromEnvironment() (Config, error) {
 	cfg, err := env.ParseAs[Config]()
-	if err != nil {
-		return cfg, fmt.Errorf("configuration: %w", err)
-	}
 	if cfg.Group == "" && len(cfg.Topics) > 0 {
 		cfg.Group = "millrace-" + cfg.Topics[0]
 	}
 	if cfg.ListenAddress == "" {
 		cfg.ListenAddress = fmt.Sprintf(":%d", cfg.Port)
 	}
-	return cfg, cfg.Validate()
+	if err := errors.Join(err, cfg.Validate()); err != nil {
+		return cfg, fmt.Errorf("configuration: %s", postgres.Redact(err.Error()))
+	}
+	return cfg, nil
 }
 
 func (c Config) deadLetterTopic(topic string) string {

@@ -9,6 +9,8 @@ import (
 
 	"github.com/IBM/sarama"
 	"github.com/caarlos0/env/v11"
+
+	"github.com/millrace/millrace/shared/kafka"
 )
 
 // environ sets only these variables of those that Config reads.
@@ -37,7 +39,7 @@ func TestConfigDefaults(t *testing.T) {
 	}
 	want := Config{
 		Brokers: []string{"a:1", "b:2"}, Topics: []string{"trade-events", "ledger-events"}, Group: "millrace-trade-events",
-		Version: "3.6.0", Security: Security{Mechanism: "PLAIN"}, Sink: "http://trade.default.svc", SinkTimeout: Seconds(30 * time.Second), Name: "kafka-trigger",
+		Version: "3.6.0", Security: kafka.Security{Mechanism: "PLAIN"}, Sink: "http://trade.default.svc", SinkTimeout: Seconds(30 * time.Second), Name: "kafka-trigger",
 		BatchEvents: 500, BatchBytes: 4 << 20, InFlight: 4, WindowEvents: 10_000, WindowBytes: 64 << 20, FetchBytes: 256 << 10,
 		RetryMin: 100 * time.Millisecond, RetryMax: 10 * time.Second, CommitInterval: 500 * time.Millisecond,
 		DrainTimeout: 20 * time.Second, SessionTimeout: 10 * time.Second, RebalanceTimeout: 30 * time.Second, ListenAddress: ":8080", Port: 8080,
@@ -76,7 +78,7 @@ func TestConfigNamesAllThatIsWrong(t *testing.T) {
 	environ(t, map[string]string{
 		"K_SINK": "sink:8080", "K_CE_OVERRIDES": `{"extensions":{"type":"x"}}`, "K_AUDIENCE": "me", "K_CA_CERTS": "none",
 		"KAFKA_VERSION": "new", "MAX_IN_FLIGHT": "0", "BATCH_MAX_BYTES": "-1", "RETRY_MAX_BACKOFF": "1ms", "DRAIN_TIMEOUT": "2m",
-		"KAFKA_TOPICS": "dead", "KAFKA_DEAD_LETTER_TOPIC": "dead", "KAFKA_NET_SASL_ENABLE": "true", "KAFKA_NET_SASL_TYPE": "SCRAM-SHA-512", "KAFKA_NET_TLS_CERT": "x",
+		"KAFKA_TOPICS": "dead", "KAFKA_DEAD_LETTER_TOPIC": "dead", "KAFKA_NET_SASL_ENABLE": "true", "KAFKA_NET_SASL_TYPE": "GSSAPI", "KAFKA_NET_TLS_CERT": "x",
 	})
 	_, err := FromEnvironment()
 	if err == nil {
@@ -95,7 +97,7 @@ func TestConfigNamesAllThatIsWrong(t *testing.T) {
 func TestConfigOfSarama(t *testing.T) {
 	t.Parallel()
 	cfg := testConfig(newCluster(t, 1), "http://sink")
-	cfg.Security = Security{TLS: true, SASL: true, User: "u", Password: "p", Mechanism: "PLAIN"}
+	cfg.Security = kafka.Security{TLS: true, SASL: true, User: "u", Password: "p", Mechanism: "PLAIN"}
 	for name, c := range map[string]*sarama.Config{"consumer": consumerConfig(cfg), "producer": producerConfig(cfg)} {
 		if err := c.Validate(); err != nil {
 			t.Errorf("%s: %v", name, err)

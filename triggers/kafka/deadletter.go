@@ -65,7 +65,7 @@ func (d *deadLetters) run(ctx context.Context) {
 			}
 			attempt++
 			d.t.metrics.retries.WithLabelValues("dead-letter").Inc()
-			d.t.log.Error("dead letters not accepted, tried again", "records", len(records), "attempt", attempt, "cause", err)
+			d.t.log.Error("dead letters not accepted, tried again", "records", len(records), "attempt", attempt, "error", err)
 			d.pause(ctx, d.t.backoff(attempt))
 			if ctx.Err() != nil {
 				return
@@ -120,7 +120,7 @@ func (d *deadLetters) report(accepted []*record) {
 	if len(accepted) > 0 {
 		r := accepted[0]
 		d.t.log.Warn("records became dead letters", "records", len(accepted), "topic", r.claim.topic, "partition", r.claim.partition,
-			"first", r.offset, "cause", r.fault.cause())
+			"first", r.offset, "error", r.fault.cause())
 	}
 }
 

@@ -71,7 +71,7 @@ func (t *Trigger) isolate(ctx context.Context, r *record, o outcome) bool {
 		return false
 	}
 	t.log.Error("the sink fails on an event, which is tried on alone", "topic", r.claim.topic, "partition", r.claim.partition,
-		"offset", r.offset, "cause", o.String())
+		"offset", r.offset, "error", o.String())
 	t.window.isolate(r)
 	t.metrics.isolated.Inc()
 	t.workers.Go(func() {
@@ -102,7 +102,7 @@ func (t *Trigger) sendAlone(ctx context.Context, records []*record, o outcome) {
 // that are still ours then.
 func (t *Trigger) again(records []*record, o outcome, attempt int) []*record {
 	t.metrics.retries.WithLabelValues(reason(o)).Inc()
-	t.log.Warn("sink did not take a batch, it is sent again", "events", len(records), "attempt", attempt, "cause", o.String())
+	t.log.Warn("sink did not take a batch, it is sent again", "events", len(records), "attempt", attempt, "error", o.String())
 	return t.wait(records, max(o.after, t.backoff(attempt)))
 }
 

@@ -52,6 +52,6 @@ func clientConfig(cfg Config) *sarama.Config {
 	c.ClientID = "millrace-trigger"
 	c.Version, _ = sarama.ParseKafkaVersion(cfg.Version) // Validate has seen it
 	c.MetricRegistry = gometrics.NewRegistry()
-	cfg.Security.apply(c)
+	cfg.Security.Apply(c)
 	return c
 }

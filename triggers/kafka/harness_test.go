@@ -13,6 +13,8 @@ import (
 	"github.com/prometheus/client_golang/prometheus/testutil"
 	"github.com/twmb/franz-go/pkg/kfake"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/millrace/millrace/shared/kafka"
 )
 
 const topic = "trade-events"
@@ -40,7 +42,7 @@ func newCluster(t *testing.T, partitions int32, opts ...kfake.Opt) *kfake.Cluste
 func testConfig(cluster *kfake.Cluster, sink string) Config {
 	return Config{
 		Brokers: cluster.ListenAddrs(), Topics: []string{topic}, Group: "millrace-trade", Version: "3.6.0",
-		Security: Security{Mechanism: "PLAIN"},
+		Security: kafka.Security{Mechanism: "PLAIN"},
 		Sink:     sink, SinkTimeout: Seconds(2 * patience), Name: "test",
 		BatchEvents: 50, BatchBytes: 1 << 20, InFlight: 4, WindowEvents: 1000, WindowBytes: 8 << 20, FetchBytes: 64 << 10,
 		RetryMin: time.Millisecond, RetryMax: 10 * time.Millisecond,

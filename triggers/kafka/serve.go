@@ -8,17 +8,19 @@ import (
 	"time"
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
+
+	"github.com/millrace/millrace/shared/server"
 )
 
 // Handler serves /health/liveness (the process runs), /health/readiness (it is
 // a member of its group) and /metrics.
 func (t *Trigger) Handler() http.Handler {
 	mux := http.NewServeMux()
-	mux.HandleFunc("GET /health/liveness", func(http.ResponseWriter, *http.Request) {})
-	mux.HandleFunc("GET /health/readiness", func(w http.ResponseWriter, _ *http.Request) {
+	server.Health(mux, context.Background(), func(context.Context) error {
 		if !t.joined.Load() {
-			http.Error(w, "not in the consumer group", http.StatusServiceUnavailable)
+			return errors.New("not in the consumer group")
 		}
+		return nil
 	})
 	mux.Handle("GET /metrics", promhttp.HandlerFor(t.metrics.registry, promhttp.HandlerOpts{}))
 	return mux
@@ -30,14 +32,19 @@ func (t *Trigger) Serve(ctx context.Context) error {
 	if err != nil {
 		return err
 	}
-	server := &http.Server{Handler: t.Handler(), ReadHeaderTimeout: 5 * time.Second}
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
+	web := server.New(t.Handler(), 10*time.Second)
 	served := make(chan error, 1)
-	go func() { served <- server.Serve(listener) }()
+	go func() {
+		defer stop() // without its endpoints the process is of no use
+		served <- web.Serve(listener)
+	}()
 	t.log.Info("trigger started", "namespace", t.cfg.Namespace, "name", t.cfg.Name, "topics", t.cfg.Topics,
 		"group", t.cfg.Group, "sink", t.cfg.sinkName(), "address", listener.Addr().String())
 
 	err = t.Run(ctx)
-	_ = server.Close() // last, so that the drain can be watched
+	_ = web.Close() // last, so that the drain can be watched
 	if e := <-served; !errors.Is(e, http.ErrServerClosed) {
 		err = errors.Join(err, e)
 	}

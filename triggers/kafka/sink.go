@@ -4,7 +4,6 @@ import (
 	"bytes"
 	"context"
 	"crypto/tls"
-	"crypto/x509"
 	"errors"
 	"fmt"
 	"io"
@@ -14,6 +13,8 @@ import (
 	"sync"
 	"sync/atomic"
 	"time"
+
+	"github.com/millrace/millrace/shared/kafka"
 )
 
 // What is read of a response: enough to use the connection again, and as much
@@ -36,7 +37,7 @@ type sink struct {
 }
 
 func newSink(cfg Config) (*sink, error) {
-	roots, err := rootCAs(cfg.CACerts)
+	roots, err := kafka.RootCAs(cfg.CACerts)
 	if err != nil {
 		return nil, err
 	}
@@ -60,18 +61,6 @@ func newSink(cfg Config) (*sink, error) {
 		timeout: time.Duration(cfg.SinkTimeout),
 		keep:    2 * cfg.BatchBytes,
 	}, nil
-}
-
-// rootCAs are the system's and those given.
-func rootCAs(pem string) (*x509.CertPool, error) {
-	pool, err := x509.SystemCertPool()
-	if err != nil { // none is installed
-		pool = x509.NewCertPool()
-	}
-	if pem != "" && !pool.AppendCertsFromPEM([]byte(pem)) {
-		return nil, errors.New("no certificate found")
-	}
-	return pool, nil
 }
 
 // post sends the records as one batch and says what became of it.

@@ -42,7 +42,7 @@ func New(cfg Config, log *slog.Logger) (*Trigger, error) {
 	if t.sink, err = newSink(cfg); err != nil {
 		return nil, err
 	}
-	if cfg.Security.SASL && !cfg.Security.TLS {
+	if cfg.Security.InTheClear() {
 		log.Warn("the password for kafka goes over the network in the clear: KAFKA_NET_TLS_ENABLE is off")
 	}
 	t.window = newWindow(limits{cfg.BatchEvents, cfg.BatchBytes, cfg.WindowEvents, cfg.WindowBytes})
@@ -71,7 +71,7 @@ func (t *Trigger) Run(ctx context.Context) error {
 
 	t.consume(ctx)
 	if err := t.group.Close(); err != nil { // the group will find out by itself
-		t.log.Warn("leaving the group failed", "cause", err)
+		t.log.Warn("leaving the group failed", "error", err)
 	}
 	t.window.close()
 	stop()
@@ -87,12 +87,12 @@ func (t *Trigger) connect(ctx context.Context) error {
 			t.group = group
 			go func() {
 				for err := range group.Errors() {
-					t.log.Warn("kafka", "cause", err)
+					t.log.Warn("consumer group error", "error", err)
 				}
 			}()
 			return nil
 		}
-		t.log.Warn("kafka is not reachable, tried again", "brokers", t.cfg.Brokers, "attempt", attempt, "cause", err)
+		t.log.Warn("kafka is not reachable, tried again", "brokers", t.cfg.Brokers, "attempt", attempt, "error", err)
 		if !t.pause(ctx, attempt) {
 			return fmt.Errorf("connecting to kafka: %w", err)
 		}
@@ -109,7 +109,7 @@ func (t *Trigger) consume(ctx context.Context) {
 		if ctx.Err() != nil || errors.Is(err, sarama.ErrClosedConsumerGroup) {
 			return
 		}
-		t.log.Warn("consumer group session ended, joining again", "attempt", attempt, "cause", err)
+		t.log.Warn("consumer group session ended, joining again", "attempt", attempt, "error", err)
 		t.pause(ctx, attempt)
 	}
 }

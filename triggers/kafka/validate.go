@@ -7,6 +7,8 @@ import (
 	"slices"
 
 	"github.com/IBM/sarama"
+
+	"github.com/millrace/millrace/shared/kafka"
 )
 
 // Validate names all that is wrong in one error.
@@ -17,7 +19,6 @@ func (c Config) Validate() error {
 			wrong = append(wrong, fmt.Errorf(format, args...))
 		}
 	}
-	must(len(c.Brokers) > 0 && !slices.Contains(c.Brokers, ""), "KAFKA_BROKERS is required: host:port, separated by commas")
 	must(len(c.Topics) > 0 && !slices.Contains(c.Topics, ""), "KAFKA_TOPICS is required: names, separated by commas")
 	must(c.Group != "", "KAFKA_CONSUMER_GROUP is empty")
 	for _, topic := range c.Topics {
@@ -26,14 +27,14 @@ func (c Config) Validate() error {
 	if _, err := sarama.ParseKafkaVersion(c.Version); err != nil {
 		wrong = append(wrong, fmt.Errorf("KAFKA_VERSION: %w", err))
 	}
-	wrong = append(wrong, c.Security.validate()...)
+	wrong = append(wrong, kafka.CheckBrokers(c.Brokers), c.Security.Validate())
 	sink, err := url.Parse(c.Sink)
-	must(err == nil && (sink.Scheme == "http" || sink.Scheme == "https") && sink.Host != "", "K_SINK %q is no http or https URL", c.Sink)
+	must(err == nil && (sink.Scheme == "http" || sink.Scheme == "https") && sink.Host != "", "K_SINK is no http or https URL with a host")
 	if _, err := c.overrides(); err != nil {
 		wrong = append(wrong, fmt.Errorf("K_CE_OVERRIDES: %w", err))
 	}
 	must(c.Audience == "", "K_AUDIENCE is set: OIDC tokens are not supported yet")
-	if _, err := rootCAs(c.CACerts); err != nil {
+	if _, err := kafka.RootCAs(c.CACerts); err != nil {
 		wrong = append(wrong, fmt.Errorf("K_CA_CERTS: %w", err))
 	}
 	return errors.Join(append(wrong, c.validateLimits()...)...)
@@ -42,7 +43,7 @@ func (c Config) Validate() error {
 func (c Config) validateLimits() (wrong []error) {
 	positive := func(name string, n int64) {
 		if n <= 0 {
-			wrong = append(wrong, fmt.Errorf("%s must be above zero, is %d", name, n))
+			wrong = append(wrong, fmt.Errorf("%s is %d, want at least 1", name, n))
 		}
 	}
 	positive("BATCH_MAX_EVENTS", int64(c.BatchEvents))

@@ -3,14 +3,14 @@ package relay
 import (
 	"errors"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/caarlos0/env/v11"
-	"github.com/redis/go-redis/v9"
 
+	"github.com/millrace/millrace/shared/kafka"
 	"github.com/millrace/millrace/shared/postgres"
 	"github.com/millrace/millrace/shared/runtime"
+	"github.com/millrace/millrace/shared/views"
 )
 
 // Config is what the process reads from its environment; durations are written
@@ -22,10 +22,12 @@ type Config struct {
 	ListenAddress string `env:"LISTEN_ADDRESS"`
 
 	Postgres postgres.Config
-	// RedisURL is a single server, or a cluster with addr= parameters.
-	RedisURL string `env:"REDIS_URL,required,notEmpty"`
-	// KafkaBrokers are where events and dead letters go, host:port each.
-	KafkaBrokers []string `env:"KAFKA_BROKERS,required,notEmpty"`
+	// Required: redis:// or rediss:// URL of a server, or of a cluster with its
+	// other nodes as addr= parameters.
+	RedisURL string `env:"REDIS_URL"`
+	// Required: where events and dead letters go, host:port each.
+	KafkaBrokers []string `env:"KAFKA_BROKERS"`
+	Kafka        kafka.Security
 
 	// Interval is the time between two sweeps of its own; 0: it sweeps only when
 	// it is asked to.
@@ -49,24 +51,15 @@ type Config struct {
 // FromEnvironment reads the configuration. Its error names all that is wrong.
 func FromEnvironment() (Config, error) {
 	c, err := env.ParseAs[Config]()
-	if err != nil {
+	if err := errors.Join(err, c.Validate()); err != nil {
 		return c, fmt.Errorf("configuration: %s", postgres.Redact(err.Error()))
 	}
-	return c, c.Validate()
+	return c, nil
 }
 
 // Validate names everything that is wrong.
 func (c *Config) Validate() error {
-	errs := []error{c.Postgres.Validate()}
-	// What the parser says may quote the password.
-	if _, err := redis.ParseURL(c.RedisURL); err != nil {
-		if _, err := redis.ParseClusterURL(c.RedisURL); err != nil {
-			errs = append(errs, errors.New("REDIS_URL is no redis:// or rediss:// URL"))
-		}
-	}
-	if slices.Contains(c.KafkaBrokers, "") {
-		errs = append(errs, errors.New("KAFKA_BROKERS has an empty name: want host:port, separated by commas"))
-	}
+	errs := []error{c.Postgres.Validate(), views.CheckURL(c.RedisURL), kafka.CheckBrokers(c.KafkaBrokers), c.Kafka.Validate()}
 	for _, v := range []struct {
 		name       string
 		value, min int64
@@ -90,10 +83,7 @@ func (c *Config) Validate() error {
 			errs = append(errs, fmt.Errorf("%s is %v, want at least %v", v.name, v.value, v.min))
 		}
 	}
-	if err := errors.Join(errs...); err != nil {
-		return fmt.Errorf("configuration: %w", err)
-	}
-	return nil
+	return errors.Join(errs...)
 }
 
 func (c *Config) address() string {

@@ -2,7 +2,6 @@ package relay
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"io"
 	"log/slog"
@@ -20,6 +19,7 @@ import (
 	"github.com/millrace/millrace/shared/outbox"
 	"github.com/millrace/millrace/shared/postgres"
 	"github.com/millrace/millrace/shared/runtime"
+	"github.com/millrace/millrace/shared/server"
 	"github.com/millrace/millrace/shared/views"
 )
 
@@ -34,12 +34,14 @@ func Run(ctx context.Context, functions []function.Definition, c Config, log *sl
 }
 
 func serve(ctx context.Context, listener net.Listener, functions []function.Definition, c Config, log *slog.Logger) error {
+	ctx, stop := context.WithCancel(ctx)
+	defer stop()
 	pool, err := postgres.Open(ctx, c.Postgres)
 	if err != nil {
 		return err
 	}
 	defer pool.Close()
-	producer, err := outbox.NewProducer(c.KafkaBrokers, outbox.ProducerConfig())
+	producer, err := outbox.NewProducer(c.KafkaBrokers, outbox.ProducerConfig(c.Kafka))
 	if err != nil {
 		return err
 	}
@@ -58,7 +60,11 @@ func serve(ctx context.Context, listener net.Listener, functions []function.Defi
 		sweeping.Go(func() { s.every(ctx, c.Interval) })
 	}
 	log.Info("ready", "address", listener.Addr().String(), "interval", c.Interval.String())
-	err = listen(ctx, listener, s.handler(ctx, pool), c.DrainTimeout)
+	web := server.New(s.handler(ctx, pool), 20*time.Second)
+	// A sweep that was asked for stops when the process is told to.
+	web.BaseContext = func(net.Listener) context.Context { return ctx }
+	err = server.Serve(ctx, listener, web, c.DrainTimeout)
+	stop()
 	sweeping.Wait()
 	stopOffers()
 	offering.Wait()
@@ -83,30 +89,6 @@ func newRelay(pool *pgxpool.Pool, producer outbox.Publisher, functions []functio
 	return relay
 }
 
-// listen serves until ctx ends, and then lets the sweeps that were asked for
-// end.
-func listen(ctx context.Context, listener net.Listener, handler http.Handler, drain time.Duration) error {
-	web := &http.Server{
-		Handler: handler, ReadHeaderTimeout: 10 * time.Second, ReadTimeout: 20 * time.Second,
-		IdleTimeout: 2 * time.Minute, MaxHeaderBytes: 64 << 10,
-		// A sweep that was asked for stops when the process is told to.
-		BaseContext: func(net.Listener) context.Context { return ctx },
-	}
-	failed := make(chan error, 1)
-	go func() { failed <- web.Serve(listener) }()
-	select {
-	case err := <-failed:
-		return fmt.Errorf("serving: %w", err)
-	case <-ctx.Done():
-	}
-	draining, cancel := context.WithTimeout(context.WithoutCancel(ctx), drain)
-	defer cancel()
-	if err := web.Shutdown(draining); err != nil {
-		return errors.Join(fmt.Errorf("draining: %w", err), web.Close())
-	}
-	return nil
-}
-
 // maxBody is what a request may bring: an event that says it is time. Nothing
 // in it is read.
 const maxBody = 64 << 10
@@ -115,16 +97,7 @@ func (s *sweeper) handler(stopping context.Context, pool *pgxpool.Pool) http.Han
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /{$}", s.serveSweep)
 	mux.HandleFunc("POST /sweep", s.serveSweep)
-	mux.HandleFunc("GET /health/liveness", func(http.ResponseWriter, *http.Request) {})
-	mux.HandleFunc("GET /health/readiness", func(w http.ResponseWriter, r *http.Request) {
-		if stopping.Err() != nil {
-			http.Error(w, "draining", http.StatusServiceUnavailable)
-			return
-		}
-		if err := pool.Ping(r.Context()); err != nil {
-			http.Error(w, "the database does not answer", http.StatusServiceUnavailable)
-		}
-	})
+	server.Health(mux, stopping, func(ctx context.Context) error { return postgres.Check(ctx, pool) })
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))
 	return mux
 }

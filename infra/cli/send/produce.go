@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+
+	"github.com/millrace/millrace/shared/kafka"
 )
 
 // Stored says where Kafka has an event.
@@ -21,8 +23,9 @@ type Stored struct {
 type Producer struct{ sync sarama.SyncProducer }
 
 // NewProducer connects to Kafka.
-func NewProducer(brokers []string) (*Producer, error) {
+func NewProducer(brokers []string, s kafka.Security) (*Producer, error) {
 	config := sarama.NewConfig()
+	s.Apply(config)
 	config.ClientID = "millrace-send"
 	config.Version = sarama.V2_8_0_0
 	config.Producer.RequiredAcks = sarama.WaitForAll

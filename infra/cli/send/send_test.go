@@ -13,6 +13,7 @@ import (
 	"github.com/millrace/millrace/infra/platform"
 	"github.com/millrace/millrace/infra/stack/stacktest"
 	"github.com/millrace/millrace/shared/event"
+	"github.com/millrace/millrace/shared/kafka"
 )
 
 func TestMain(m *testing.M) { stacktest.Main(m) }
@@ -124,7 +125,7 @@ func TestWaitTellsEveryVerdict(t *testing.T) {
 	defer func() { _ = conn.Close(context.Background()) }()
 	seen(t, conn, "again", "applied", "-1 hour")
 
-	waiter, err := send.NewWaiter(t.Context(), url, brokers)
+	waiter, err := send.NewWaiter(t.Context(), url, brokers, kafka.Security{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -162,7 +163,7 @@ func TestWaitTellsEveryVerdict(t *testing.T) {
 func TestWaitEndsWithItsContext(t *testing.T) {
 	t.Parallel()
 	brokers, url := stacktest.Kafka(t), stacktest.Postgres(t)
-	waiter, err := send.NewWaiter(t.Context(), url, brokers)
+	waiter, err := send.NewWaiter(t.Context(), url, brokers, kafka.Security{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -177,7 +178,7 @@ func TestWaitEndsWithItsContext(t *testing.T) {
 
 func produce(t *testing.T, brokers, ids []string) []send.Stored {
 	t.Helper()
-	producer, err := send.NewProducer(brokers)
+	producer, err := send.NewProducer(brokers, kafka.Security{})
 	if err != nil {
 		t.Fatal(err)
 	}

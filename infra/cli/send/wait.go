@@ -11,6 +11,8 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/millrace/millrace/infra/platform"
+	"github.com/millrace/millrace/infra/topics"
+	"github.com/millrace/millrace/shared/kafka"
 )
 
 // Waiter finds out what the functions decided.
@@ -22,7 +24,7 @@ type Waiter struct {
 
 // NewWaiter connects to where decisions are stored. It is made before events
 // are sent, as what is older tells of earlier events with the same ids.
-func NewWaiter(ctx context.Context, databaseURL string, brokers []string) (*Waiter, error) {
+func NewWaiter(ctx context.Context, databaseURL string, brokers []string, s kafka.Security) (*Waiter, error) {
 	conn, err := pgx.Connect(ctx, databaseURL)
 	if err != nil {
 		return nil, fmt.Errorf("connecting to PostgreSQL: %w", err)
@@ -31,11 +33,8 @@ func NewWaiter(ctx context.Context, databaseURL string, brokers []string) (*Wait
 	if err := conn.QueryRow(ctx, "SELECT now()").Scan(&w.since); err != nil {
 		return nil, errors.Join(fmt.Errorf("asking PostgreSQL for the time: %w", err), conn.Close(ctx))
 	}
-	config := sarama.NewConfig()
-	config.ClientID = "millrace-send"
-	config.Version = sarama.V2_8_0_0
-	if w.admin, err = sarama.NewClusterAdmin(brokers, config); err != nil {
-		return nil, errors.Join(fmt.Errorf("connecting to Kafka: %w", err), conn.Close(ctx))
+	if w.admin, err = topics.Admin(context.WithoutCancel(ctx), "millrace-send", brokers, s); err != nil {
+		return nil, errors.Join(err, conn.Close(ctx))
 	}
 	return w, nil
 }
@@ -117,9 +116,12 @@ func (w *Waiter) stale(ctx context.Context, events []Stored, known map[identity]
 		}
 	}
 	if len(ids) == 0 {
-		return known, nil
+		return nil, nil
 	}
 	found, err := lookUp(ctx, w.conn, ids, w.since)
+	if err != nil {
+		return nil, err
+	}
 	for _, id := range ids {
 		o, ok := found[id]
 		switch {
@@ -131,7 +133,7 @@ func (w *Waiter) stale(ctx context.Context, events []Stored, known map[identity]
 			found[id] = o
 		}
 	}
-	return found, err
+	return found, nil
 }
 
 // markConsumed notes which events their trigger is done with. Without an answer

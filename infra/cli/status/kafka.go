@@ -1,14 +1,15 @@
 package status
 
 import (
+	"context"
 	"errors"
 	"fmt"
-	"strings"
 
 	"github.com/IBM/sarama"
 
 	"github.com/millrace/millrace/infra/platform"
 	"github.com/millrace/millrace/infra/topics"
+	sharedkafka "github.com/millrace/millrace/shared/kafka"
 )
 
 func names() []string { return topics.Functions() }
@@ -18,8 +19,9 @@ type progress struct{ lag, done int64 }
 
 // kafka asks how far consumer groups are.
 type kafka struct {
-	brokers []string
-	admin   sarama.ClusterAdmin
+	brokers  []string
+	security sharedkafka.Security
+	admin    sarama.ClusterAdmin
 }
 
 func (k *kafka) connect() error {
@@ -29,16 +31,9 @@ func (k *kafka) connect() error {
 	if len(k.brokers) == 0 {
 		return errors.New("Kafka is not known: set KAFKA_BROKERS")
 	}
-	config := sarama.NewConfig()
-	config.ClientID = "millrace-status"
-	config.Version = sarama.V2_8_0_0
-	config.Metadata.Retry.Max = 1
-	admin, err := sarama.NewClusterAdmin(k.brokers, config)
-	if err != nil {
-		return fmt.Errorf("Kafka at %s does not answer: %w", strings.Join(k.brokers, ","), err)
-	}
-	k.admin = admin
-	return nil
+	var err error
+	k.admin, err = topics.Admin(context.Background(), "millrace-status", k.brokers, k.security)
+	return err
 }
 
 func (k *kafka) close() error {

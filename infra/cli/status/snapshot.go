@@ -55,7 +55,7 @@ type Source struct {
 // NewSource connects to a platform when it is first asked; one that cannot be
 // reached is a trouble of a snapshot, not the end of it.
 func NewSource(at platform.Addresses) *Source {
-	return &Source{at: at, kafka: &kafka{brokers: at.KafkaBrokers}, database: &database{url: at.DatabaseURL}}
+	return &Source{at: at, kafka: &kafka{brokers: at.KafkaBrokers, security: at.Kafka}, database: &database{url: at.DatabaseURL}}
 }
 
 // Close ends the connections.

@@ -16,6 +16,7 @@ import (
 	"github.com/millrace/millrace/infra/platform"
 	"github.com/millrace/millrace/infra/stack"
 	"github.com/millrace/millrace/infra/stack/stacktest"
+	"github.com/millrace/millrace/shared/kafka"
 )
 
 func TestMain(m *testing.M) { stacktest.Main(m) }
@@ -159,7 +160,7 @@ func execute(t *testing.T, conn *pgx.Conn, sql string, args ...any) {
 
 func produce(t *testing.T, brokers []string, n int) {
 	t.Helper()
-	producer, err := send.NewProducer(brokers)
+	producer, err := send.NewProducer(brokers, kafka.Security{})
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -7,6 +7,7 @@ import (
 
 	"github.com/millrace/millrace/infra/stack"
 	"github.com/millrace/millrace/infra/topics"
+	"github.com/millrace/millrace/shared/kafka"
 )
 
 // Kafka returns the three brokers of a new Kafka with all topics and no
@@ -19,15 +20,15 @@ func Kafka(t testing.TB) []string {
 // KafkaCluster is [Kafka] for tests that inject faults by its Cluster method.
 func KafkaCluster(t testing.TB) *stack.Kafka {
 	t.Helper()
-	kafka, err := stack.StartKafka(stack.KafkaConfig{Ports: []int{0, 0, 0}})
+	cluster, err := stack.StartKafka(stack.KafkaConfig{Ports: []int{0, 0, 0}})
 	if err != nil {
 		t.Fatalf("starting Kafka for a test: %v", err)
 	}
-	t.Cleanup(kafka.Stop)
+	t.Cleanup(cluster.Stop)
 	ctx, cancel := context.WithTimeout(t.Context(), 30*time.Second)
 	defer cancel()
-	if _, err := topics.Ensure(ctx, kafka.Brokers); err != nil {
+	if _, err := topics.Ensure(ctx, cluster.Brokers, kafka.Security{}); err != nil {
 		t.Fatalf("making topics for a test: %v", err)
 	}
-	return kafka
+	return cluster
 }
