@@ -112,7 +112,8 @@ func noArgs(c *cobra.Command, args []string) error {
 	return nil
 }
 
-// folders are the checkout that the working directory is in and the data folder.
+// folders are the checkout that the working directory is in, if it is in one,
+// and the data folder.
 func (a *app) folders() (platform.Folders, error) {
 	root, err := platform.FindRoot(".")
 	if err != nil && a.data == "" {

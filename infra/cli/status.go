@@ -12,7 +12,7 @@ import (
 
 	"github.com/millrace/millrace/infra/cli/status"
 	"github.com/millrace/millrace/infra/cli/terminal"
-	"github.com/millrace/millrace/infra/stack"
+	"github.com/millrace/millrace/shared/views"
 )
 
 type statusOptions struct {
@@ -96,7 +96,7 @@ func (a *app) showEntity(ctx context.Context, o statusOptions) (err error) {
 		return fmt.Errorf("connecting to PostgreSQL: %w", err)
 	}
 	defer func() { err = errors.Join(err, conn.Close(context.WithoutCancel(ctx))) }()
-	shown, err := stack.OpenRedis(at.RedisURL)
+	shown, err := views.Open(ctx, at.RedisURL)
 	if err != nil {
 		return err
 	}

@@ -75,6 +75,9 @@ Every process logs to ` + platform.DataFolder + `/log/<name>.log.`,
 
 func (a *app) up(ctx context.Context, o upOptions) error {
 	folders, err := a.folders()
+	if err == nil && folders.Root == "" { // --dir alone is not enough: functions are built
+		_, err = platform.FindRoot(".")
+	}
 	if err != nil {
 		return err
 	}

@@ -43,13 +43,16 @@ type world struct {
 	client   *kgo.Client // to partitions that the record names
 }
 
+// running is what shared started.
+var running *world
+
 // shared is the one platform of the tests here: each has tenants of its own.
 var shared = sync.OnceValues(start)
 
 func TestMain(m *testing.M) {
 	code := m.Run()
-	if w, err := shared(); err == nil {
-		if err := w.stop(code != 0); err != nil {
+	if running != nil {
+		if err := running.stop(code != 0); err != nil {
 			fmt.Fprintln(os.Stderr, "stopping the platform:", err)
 			code = max(code, 1)
 		}
@@ -108,6 +111,7 @@ func start() (_ *world, err error) {
 	if err != nil {
 		return nil, err
 	}
+	running = w
 	return w, w.connect()
 }
 
@@ -125,9 +129,11 @@ func (w *world) connect() (err error) {
 
 // stop stops the platform. Its folder stays if something failed.
 func (w *world) stop(failed bool) error {
-	w.client.Close()
-	w.pool.Close()
-	_ = w.redis.Close() // nothing is written any more
+	if w.client != nil { // the last of them
+		w.client.Close()
+		w.pool.Close()
+		_ = w.redis.Close() // nothing is written any more
+	}
 	err := w.platform.Stop()
 	if err == nil && !failed {
 		return os.RemoveAll(w.data)

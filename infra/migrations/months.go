@@ -63,8 +63,8 @@ func makeOne(ctx context.Context, conn *pgx.Conn, table string, month time.Time)
 		}
 		return tx.QueryRow(ctx, makeMonth, table, month).Scan(&made)
 	})
-	var refused *pgconn.PgError
-	if errors.As(err, &refused) && refused.Code != "55P03" && refused.Code != "40P01" { // lock timeout, deadlock
+	refused, ok := errors.AsType[*pgconn.PgError](err)
+	if busy := ok && (refused.Code == "55P03" || refused.Code == "40P01"); err != nil && !busy { // lock timeout, deadlock
 		return false, backoff.Permanent(err)
 	}
 	return made, err

@@ -88,7 +88,7 @@ func localURL(port int) string {
 // stopGrace is how long a process has to drain after SIGTERM.
 const stopGrace = 30 * time.Second
 
-// started is a service's process, with the file that it logs to.
+// started is a service's process.
 type started struct{ *process.Process }
 
 // Stop implements [Running].

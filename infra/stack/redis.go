@@ -8,7 +8,6 @@ import (
 	"time"
 
 	"github.com/alicebob/miniredis/v2"
-	"github.com/redis/go-redis/v9"
 
 	"github.com/millrace/millrace/infra/stack/process"
 )
@@ -43,7 +42,7 @@ type Redis struct {
 func StartRedis(ctx context.Context, cfg RedisConfig) (*Redis, error) {
 	cfg.Reporter = reporter(cfg.Reporter)
 	if cfg.URL != "" {
-		if err := checkRedis(ctx, cfg.URL); err != nil {
+		if err := answers(ctx, cfg.URL); err != nil {
 			return nil, fmt.Errorf("Redis from REDIS_URL: %w", err)
 		}
 		return &Redis{URL: cfg.URL, Origin: "from REDIS_URL"}, nil
@@ -124,24 +123,4 @@ func (r *Redis) Stop() error {
 	default:
 		return nil
 	}
-}
-
-// OpenRedis connects to a URL as the functions do: a cluster when the URL
-// names further addresses by addr=.
-func OpenRedis(dsn string) (redis.UniversalClient, error) {
-	if isClusterURL(dsn) {
-		options, err := redis.ParseClusterURL(dsn)
-		if err != nil {
-			return nil, fmt.Errorf("REDIS_URL: %w", err)
-		}
-		options.DialerRetries = 1
-		return redis.NewClusterClient(options), nil
-	}
-	options, err := redis.ParseURL(dsn)
-	if err != nil {
-		return nil, fmt.Errorf("REDIS_URL: %w", err)
-	}
-	// Who waits for a server asks again anyway.
-	options.DialerRetries = 1
-	return redis.NewClient(options), nil
 }

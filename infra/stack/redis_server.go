@@ -73,7 +73,7 @@ func (r *Redis) await(ctx context.Context, cfg RedisConfig) error {
 		// The client logs each failure to connect: ask it when there is something.
 		err := listens(ctx, r.Port())
 		if err == nil {
-			err = checkRedis(ctx, r.URL)
+			err = answers(ctx, r.URL)
 		}
 		if err == nil {
 			return nil

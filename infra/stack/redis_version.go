@@ -2,13 +2,13 @@ package stack
 
 import (
 	"context"
-	"errors"
 	"fmt"
-	"net/url"
 	"os/exec"
 	"regexp"
 	"strconv"
 	"time"
+
+	"github.com/millrace/millrace/shared/views"
 )
 
 // Millrace's scripts need Redis 6.2 or newer.
@@ -47,32 +47,13 @@ func tooOld(majorText, minorText string) bool {
 	return err1 != nil || err2 != nil || major < minRedisMajor || (major == minRedisMajor && minor < minRedisMinor)
 }
 
-var redisServerVersion = regexp.MustCompile(`(?m)^redis_version:(\d+)\.(\d+)`)
-
-// checkRedis refuses a server that does not answer or is too old.
-func checkRedis(ctx context.Context, dsn string) (err error) {
-	client, err := OpenRedis(dsn)
-	if err != nil {
-		return err
-	}
-	defer func() { err = errors.Join(err, client.Close()) }()
+// answers refuses a server that does not answer or is too old.
+func answers(ctx context.Context, url string) error {
 	ctx, cancel := context.WithTimeout(ctx, 10*time.Second)
 	defer cancel()
-	info, err := client.Info(ctx, "server").Result()
+	client, err := views.Open(ctx, url)
 	if err != nil {
 		return err
 	}
-	version := redisServerVersion.FindStringSubmatch(info)
-	if version == nil {
-		return errors.New("the server does not say its version")
-	}
-	if tooOld(version[1], version[2]) {
-		return fmt.Errorf("the server is version %s.%s, Millrace needs %d.%d or newer", version[1], version[2], minRedisMajor, minRedisMinor)
-	}
-	return nil
-}
-
-func isClusterURL(dsn string) bool {
-	u, err := url.Parse(dsn)
-	return err == nil && u.Query().Has("addr")
+	return client.Close()
 }

@@ -2,7 +2,7 @@ package stack
 
 // Reporter is told what a person who waits should know.
 type Reporter interface {
-	// Begin says that something starts that may take over two seconds. The
+	// Begin says that something starts that may take a while. The
 	// returned function is called once, when it is over.
 	Begin(what string) (done func())
 	// Note is one line of news.

@@ -16,6 +16,7 @@ import (
 
 	"github.com/millrace/millrace/infra/stack"
 	"github.com/millrace/millrace/infra/stack/process"
+	"github.com/millrace/millrace/shared/views"
 )
 
 // folder is a folder that the user whom PostgreSQL runs as can reach too.
@@ -198,7 +199,7 @@ func TestRedisKeepsDataOverARestart(t *testing.T) {
 		if server.Mini() != nil {
 			t.Skip("no redis-server; miniredis keeps nothing")
 		}
-		client, err := stack.OpenRedis(server.URL)
+		client, err := views.Open(t.Context(), server.URL)
 		if err != nil {
 			t.Fatal(err)
 		}

@@ -157,8 +157,8 @@ func (e *Event) validateOthers() error {
 	return storable("dataschema", e.DataSchema, MaxOther)
 }
 
-// storable reports whether value fits into text columns and Redis keys. The
-// control characters it refuses are those that CloudEvents forbids in strings.
+// storable reports whether value fits into text columns and Redis keys. It
+// refuses the control characters of ASCII.
 func storable(name, value string, limit int) error {
 	if len(value) > limit {
 		return Invalidf(BadAttribute, "%s has %d bytes, %d are allowed", name, len(value), limit)

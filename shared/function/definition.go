@@ -13,6 +13,8 @@ import (
 // whatever state.
 type Definition interface {
 	FunctionName() string
+	// Check names everything that is missing in the function.
+	Check() error
 	Types() []string
 	// Decode returns the payload of e, or an *event.Invalid.
 	Decode(e *event.Event) (payload any, err error)

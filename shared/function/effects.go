@@ -16,6 +16,10 @@ import (
 // it keeps a counter for each.
 const MaxTargets = 1000
 
+// MaxEmittedBytes bounds the data of an emitted event, so that with its
+// attributes it fits into a Kafka record of a mebibyte.
+const MaxEmittedBytes = 960 << 10
+
 // Effects collects what a decision does beside changing the state.
 type Effects struct {
 	function string
@@ -45,7 +49,9 @@ func (fx *Effects) Add(name, key, field string, amount money.Decimal) {
 // Emit emits an event of eventType about subject and returns its id, by which
 // later events can name it. The id, the source, the sequence and the time
 // follow from the entity, its counters and the causing event, so that deciding
-// again emits the same.
+// again emits the same. It panics on an event that its receiver could not read,
+// since that would stop the stream there: the causing event becomes a dead letter
+// instead.
 func (fx *Effects) Emit(eventType, subject string, payload any) string {
 	data, err := json.Marshal(payload, json.Deterministic(true))
 	if err != nil {
@@ -73,6 +79,9 @@ func (fx *Effects) Emit(eventType, subject string, payload any) string {
 		ContentType: "application/json",
 		Data:        data,
 		IsJSON:      true,
+	}
+	if err := e.Validate(e.Time); err != nil || len(data) > MaxEmittedBytes {
+		panic(fmt.Sprintf("function %s emits to %q what nobody can read: %d bytes, %v", fx.function, subject, len(data), err))
 	}
 	fx.Emitted = append(fx.Emitted, e)
 	return e.ID

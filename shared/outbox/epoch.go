@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"slices"
 	"time"
 
 	"github.com/google/uuid"
@@ -112,12 +113,17 @@ func currentEpoch(ctx context.Context, pool *pgxpool.Pool) (stored epoch, timeli
 	return stored, timeline, nil
 }
 
+// untellable are the codes by which a server says that it does not tell its
+// timeline: no right, no such function, the wrong state (a standby), not
+// supported.
+var untellable = []string{"42501", "42883", "55000", "0A000"}
+
 // currentTimeline returns the database's timeline, or, with ErrNoTimeline, the
 // one that is known.
 func currentTimeline(ctx context.Context, pool *pgxpool.Pool, known int32) (int32, error) {
 	var timeline int32
 	err := pool.QueryRow(ctx, readTimeline).Scan(&timeline)
-	if _, refused := errors.AsType[*pgconn.PgError](err); refused {
+	if refused, ok := errors.AsType[*pgconn.PgError](err); ok && slices.Contains(untellable, refused.Code) {
 		return known, fmt.Errorf("%w: %w", ErrNoTimeline, err)
 	}
 	if err != nil {

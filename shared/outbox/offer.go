@@ -159,13 +159,7 @@ func (o *offered) through(batch []*passage) {
 // withGrace returns a context that ends a while after ctx does.
 func withGrace(ctx context.Context, grace time.Duration) (context.Context, context.CancelFunc) {
 	working, cancel := context.WithCancel(context.WithoutCancel(ctx))
-	stop := context.AfterFunc(ctx, func() {
-		defer cancel()
-		select {
-		case <-time.After(grace):
-		case <-working.Done():
-		}
-	})
+	stop := context.AfterFunc(ctx, func() { time.AfterFunc(grace, cancel) })
 	return working, func() {
 		stop()
 		cancel()

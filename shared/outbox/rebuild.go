@@ -101,21 +101,6 @@ func onlyOn(masters []views.Master, rendered []views.View) []views.View {
 		return rendered
 	}
 	return slices.DeleteFunc(rendered, func(v views.View) bool {
-		return !slices.ContainsFunc(masters, func(m views.Master) bool { return holds(m, v) })
+		return !slices.ContainsFunc(masters, func(m views.Master) bool { return m.Holds(views.KeyOf(v)) })
 	})
-}
-
-// holds says yes to a kind of view that it does not know: a view too many does
-// no harm.
-func holds(m views.Master, v views.View) bool {
-	switch v := v.(type) {
-	case views.Hash:
-		return m.Holds(v.Key)
-	case views.Member:
-		return m.Holds(v.Key)
-	case views.Recent:
-		return m.Holds(v.Key)
-	default:
-		return true
-	}
 }

@@ -203,3 +203,22 @@ func TestOnlyOn(t *testing.T) {
 		t.Error(got)
 	}
 }
+
+// TestRebuildNeedsEveryFunction: a relay from before a function was added would
+// leave out its views and then say that all are there.
+func TestRebuildNeedsEveryFunction(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	r := w.relay()
+	const newer = `INSERT INTO millrace.entities (tenant_id, function, subject, version) VALUES ('acme', 'newer', 'a', 1)`
+	if _, err := w.pool.Exec(t.Context(), newer); err != nil {
+		t.Fatal(err)
+	}
+	if n, err := r.Reconcile(t.Context()); n != 0 || err == nil || !strings.Contains(err.Error(), `"newer"`) {
+		t.Errorf("rebuilt %d: %v", n, err)
+	}
+	if _, err := w.pool.Exec(t.Context(), `DELETE FROM millrace.entities WHERE function = 'newer'`); err != nil {
+		t.Fatal(err)
+	}
+	mustReconcile(t, w.relay(), 1)
+}

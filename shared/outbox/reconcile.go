@@ -4,6 +4,8 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 	"time"
 
 	"github.com/millrace/millrace/shared/views"
@@ -57,6 +59,9 @@ func (r *Relay) restore(ctx context.Context, epoch int64, masters []views.Master
 	for _, m := range masters {
 		r.log.Warn("Redis lost its views or shows those of another epoch: rebuilding it", "master", m.Address, "epoch", epoch)
 	}
+	if err := r.knowsAll(ctx); err != nil {
+		return err
+	}
 	if err := r.Rebuild(ctx, masters...); err != nil {
 		return err
 	}
@@ -68,6 +73,24 @@ func (r *Relay) restore(ctx context.Context, epoch int64, masters []views.Master
 		return fmt.Errorf("after the rebuild: %w", err)
 	}
 	r.log.Info("Redis is rebuilt", "masters", len(masters), "removed", removed, "took", time.Since(started).Round(time.Millisecond).String())
+	return nil
+}
+
+const unknownFunction = `
+SELECT min(function)
+FROM (SELECT function FROM millrace.entities WHERE function <> ALL ($1) LIMIT 1) AS unknown`
+
+// knowsAll fails if the database has entities of a function that this process
+// does not know, such as a newer one: a rebuild would leave out their views,
+// and then say that all are there.
+func (r *Relay) knowsAll(ctx context.Context) error {
+	var unknown *string
+	if err := r.cfg.Pool.QueryRow(ctx, unknownFunction, slices.Collect(maps.Keys(r.functions))).Scan(&unknown); err != nil {
+		return fmt.Errorf("looking for functions that this process does not know: %w", err)
+	}
+	if unknown != nil {
+		return fmt.Errorf("the database has entities of function %q, which this process does not know: run a relay that does", *unknown)
+	}
 	return nil
 }
 

@@ -4,6 +4,7 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/millrace/millrace/shared/event"
+	"github.com/millrace/millrace/shared/views"
 )
 
 // work is a claim that is being published, and what of it is still to be
@@ -68,6 +69,9 @@ func (w *work) hasRecords() bool {
 func (w *work) size() int {
 	const each = 512 // of a view, an event's attributes, a name
 	n := each * (1 + len(w.Views) + len(w.Entities) + len(w.Aggregates) + len(w.Emitted) + len(w.DeadLetters) + len(w.Drain))
+	for _, v := range w.Views {
+		n += views.Bytes(v)
+	}
 	for k, e := range w.Emitted {
 		n += len(e.Data)
 		if k < len(w.encoded) {

@@ -74,7 +74,7 @@ func (a *admission) acquire(ctx context.Context, d demand) error {
 	return fault.New(fault.Overloaded, "no room for %d events in %v", d.total, time.Since(started).Round(time.Millisecond))
 }
 
-// release gives back the room of n events of a tenant.
+// release gives back the room of the events of tenants.
 func (a *admission) release(tenants map[string]int) {
 	a.mu.Lock()
 	defer a.mu.Unlock()

@@ -2,6 +2,7 @@ package runtime
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"hash/maphash"
 	"log/slog"
@@ -35,7 +36,7 @@ func Main(fn function.Definition) {
 	ctx, stop := signal.NotifyContext(context.Background(), syscall.SIGTERM, os.Interrupt)
 	defer stop()
 	config, err := ParseConfig()
-	if err == nil {
+	if err = errors.Join(fn.Check(), err); err == nil {
 		if config.Service != "" {
 			log = log.With("service", config.Service, "revision", config.Revision)
 		}

@@ -20,8 +20,8 @@ import (
 )
 
 // transaction is one attempt to decide a batch. It takes two round trips: one
-// that locks and reads, one that writes and commits; and one more where parked
-// events come in.
+// that locks and reads, one that writes and commits; and more where parked events
+// come in or dead letters are counted.
 type transaction struct {
 	fn     function.Definition
 	limits limits

@@ -3,10 +3,10 @@ package views
 import (
 	"cmp"
 	"context"
-	"fmt"
-
 	_ "embed"
 	"errors"
+	"fmt"
+
 	"github.com/redis/go-redis/v9"
 )
 

@@ -30,6 +30,12 @@ type size struct{ args, bytes int }
 // KeyOf returns the key that a view is shown at.
 func KeyOf(v View) string { return v.ref().key }
 
+// Bytes is about how much memory a view's data takes.
+func Bytes(v View) int {
+	size, _ := v.measure() // an unfit view takes as much
+	return size.bytes
+}
+
 // ref tells views apart: two views with the same key and member are of the same
 // thing, and the one with the later version is what it shows.
 type ref struct {

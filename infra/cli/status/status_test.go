@@ -14,9 +14,9 @@ import (
 	"github.com/millrace/millrace/infra/cli/send"
 	"github.com/millrace/millrace/infra/cli/status"
 	"github.com/millrace/millrace/infra/platform"
-	"github.com/millrace/millrace/infra/stack"
 	"github.com/millrace/millrace/infra/stack/stacktest"
 	"github.com/millrace/millrace/shared/kafka"
+	"github.com/millrace/millrace/shared/views"
 )
 
 func TestMain(m *testing.M) { stacktest.Main(m) }
@@ -86,7 +86,7 @@ func TestSnapshotWithoutServersIsTrouble(t *testing.T) {
 func TestEntityShowsItsStateAndHistory(t *testing.T) {
 	t.Parallel()
 	conn := connect(t, stacktest.Postgres(t))
-	shown, err := stack.OpenRedis(stacktest.Redis(t))
+	shown, err := views.Open(t.Context(), stacktest.Redis(t))
 	if err != nil {
 		t.Fatal(err)
 	}

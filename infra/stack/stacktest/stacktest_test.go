@@ -7,8 +7,8 @@ import (
 	"github.com/IBM/sarama"
 	"github.com/jackc/pgx/v5"
 
-	"github.com/millrace/millrace/infra/stack"
 	"github.com/millrace/millrace/infra/stack/stacktest"
+	"github.com/millrace/millrace/shared/views"
 )
 
 func TestMain(m *testing.M) { stacktest.Main(m) }
@@ -42,7 +42,7 @@ func TestDatabasesAreMigratedAndApart(t *testing.T) {
 func TestRedisesAreEmptyAndApart(t *testing.T) {
 	t.Parallel()
 	for range 2 {
-		client, err := stack.OpenRedis(stacktest.Redis(t))
+		client, err := views.Open(t.Context(), stacktest.Redis(t))
 		if err != nil {
 			t.Fatal(err)
 		}
