@@ -1,0 +1,62 @@
+package runtime
+
+import (
+	"context"
+	"fmt"
+	"testing"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/millrace/millrace/infra/migrations"
+	"github.com/millrace/millrace/shared/event"
+)
+
+// A process that froze in the middle of a transaction, or whose node is gone,
+// holds up nobody for good: PostgreSQL ends the transaction.
+func TestFrozenProcessLetsGo(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.process(t, add("a", "x", 0, 1))
+	frozen, err := pgx.Connect(t.Context(), w.url)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer frozen.Close(context.Background()) //nolint:errcheck // PostgreSQL has closed it
+	for _, statement := range []string{"BEGIN", bounded, "SELECT FROM millrace.entities FOR UPDATE"} {
+		if _, err := frozen.Exec(t.Context(), statement); err != nil {
+			t.Fatal(err)
+		}
+	}
+	expect(t, kinds(w.process(t, add("b", "x", 0, 2))), "applied ")
+	if frozen.Ping(t.Context()) == nil {
+		t.Error("the transaction of the frozen process was never ended")
+	}
+	expect(t, w.summary(t, "x"), "total=3 version=2 audit=a:applied,b:applied")
+}
+
+// Months are made while a function writes into the tables that they belong to.
+func TestMonthsAreMadeUnderLoad(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	ctx, stop := context.WithCancel(t.Context())
+	written := make(chan int, 1)
+	go func() {
+		n := 0
+		for ; ctx.Err() == nil; n++ {
+			if _, err := w.Process(t.Context(), []event.Received{add(fmt.Sprint("e", n), "x", 0, 1)}); err != nil {
+				t.Error(err)
+			}
+		}
+		written <- n
+	}()
+	first := time.Date(2031, 1, 1, 0, 0, 0, 0, time.UTC)
+	tables := w.text(t, `SELECT count(*)::text FROM millrace.monthly_tables`)
+	made, err := migrations.MakeMonths(t.Context(), w.url, first, 3)
+	if err != nil || fmt.Sprint(made/3) != tables {
+		t.Errorf("made %d months of %s tables: %v", made, tables, err)
+	}
+	stop()
+	acknowledged := <-written
+	expect(t, w.text(t, `SELECT count(*)::text FROM millrace.audit`), fmt.Sprint(acknowledged))
+}
