@@ -45,12 +45,21 @@ func newMetrics(function string, a *admission) *metrics {
 	return m
 }
 
-func (m *metrics) observe(batch []*candidate, took time.Duration) {
-	for _, c := range batch {
-		m.outcomes.WithLabelValues(string(c.outcome.Kind)).Inc()
+// observe counts a transaction's events: those of its batch, and the parked ones
+// that it decided.
+func (m *metrics) observe(t *transaction, p *plan, took time.Duration) {
+	for _, d := range t.decisions {
+		m.count(d.outcome.Kind, 1)
 	}
-	m.batches.Observe(float64(len(batch)))
+	m.count(Duplicate, len(p.duplicates))
+	m.count(Parked, len(p.park)+len(p.waiting))
+	m.count(DeadLettered, len(p.dead))
+	m.batches.Observe(float64(len(t.decisions) + len(p.duplicates) + len(p.park) + len(p.waiting) + len(p.dead)))
 	m.seconds.Observe(took.Seconds())
+}
+
+func (m *metrics) count(kind OutcomeKind, n int) {
+	m.outcomes.WithLabelValues(string(kind)).Add(float64(n))
 }
 
 func (m *metrics) handler() http.Handler {

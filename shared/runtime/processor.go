@@ -29,8 +29,8 @@ type Processor struct {
 	log    *slog.Logger
 	// offer takes what a committed transaction has to tell.
 	offer func(outbox.Claim)
-	// observe counts one committed batch.
-	observe func(batch []*candidate, took time.Duration)
+	// observe counts what a transaction committed.
+	observe func(t *transaction, p *plan, took time.Duration)
 	clock   func() time.Time
 }
 
@@ -40,7 +40,7 @@ func NewProcessor(fn function.Definition, pool *pgxpool.Pool, l Limits, log *slo
 	return &Processor{
 		fn: fn, pool: pool, log: log, offer: offer,
 		limits:  limits{drain: l.Drain, parked: l.Parked, dead: l.DeadLetters},
-		observe: func([]*candidate, time.Duration) {},
+		observe: func(*transaction, *plan, time.Duration) {},
 		clock:   func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) },
 	}
 }
@@ -87,14 +87,33 @@ func (p *Processor) decide(ctx context.Context, bucket int, batch []*candidate) 
 // refused reports whether some event of the transaction is at fault: the
 // database refuses its data, or the function's code broke on it.
 func refused(err error) bool {
-	var crash *crashed
-	return postgres.Refused(err) || errors.As(err, &crash)
+	_, crash := errors.AsType[*crashed](err)
+	return postgres.Refused(err) || crash
 }
 
-// crashed is a panic outside of the rules, as in rendering a view.
-type crashed struct{ cause any }
+// crashed is a panic, in a rule or outside, as in rendering a view.
+type crashed struct {
+	cause any
+	stack string
+}
 
 func (c *crashed) Error() string { return fmt.Sprintf("the function panicked: %v", c.cause) }
+
+// unfit says why an event that is at fault becomes a dead letter.
+func unfit(err error) *event.Invalid {
+	if _, ok := errors.AsType[*crashed](err); ok {
+		return event.Invalidf(ruleFailed, "%v", err)
+	}
+	return event.Invalidf(notStorable, "%v", err)
+}
+
+// stackOf tells where err broke out, if it was a panic.
+func stackOf(err error) string {
+	if crash, ok := errors.AsType[*crashed](err); ok {
+		return crash.stack
+	}
+	return ""
+}
 
 // decideAlone decides an event without the parked ones that waited for it,
 // which may be what the database refuses. They are left to Drain.
@@ -105,8 +124,8 @@ func (p *Processor) decideAlone(ctx context.Context, bucket int, batch []*candid
 	if !refused(err) {
 		return err
 	}
-	p.log.Error("an event cannot be stored", "id", batch[0].event.ID, "error", err)
-	batch[0].invalid = event.Invalidf(notStorable, "%v", err)
+	p.log.Error("an event cannot be stored", "id", batch[0].event.ID, "error", err, "stack", stackOf(err))
+	batch[0].invalid = unfit(err)
 	return p.attempts(ctx, bucket, batch, nil)
 }
 
@@ -126,7 +145,6 @@ func (p *Processor) attempts(ctx context.Context, bucket int, batch []*candidate
 			return nil
 		case errors.As(err, &broken):
 			for _, b := range broken.burials {
-				p.log.Error("a rule failed", "id", b.event.ID, "error", b.why)
 				if b.fromDB {
 					poison = with(poison, b.identity(), b.why)
 				} else {
@@ -179,19 +197,20 @@ func pause(ctx context.Context, d time.Duration) bool {
 func (p *Processor) attempt(ctx context.Context, bucket int, batch []*candidate, drains []streamKey, poison map[identity]*event.Invalid) error {
 	started := time.Now()
 	t := &transaction{
-		fn: p.fn, limits: p.limits, bucket: bucket, now: p.clock(),
+		fn: p.fn, limits: p.limits, bucket: bucket, now: p.clock(), log: p.log,
 		batch: batch, drains: drains, poison: poison,
 	}
 	plan, err := t.run(ctx, p.pool)
 	if refused(err) && len(batch) == 0 && plan != nil && len(plan.decide) == 1 {
-		return &poisoned{[]burial{{plan.decide[0], event.Invalidf(notStorable, "%v", err)}}}
+		p.log.Error("a parked event cannot be stored", "id", plan.decide[0].event.ID, "error", err, "stack", stackOf(err))
+		return &poisoned{[]burial{{plan.decide[0], unfit(err)}}}
 	}
 	if err != nil {
 		return err
 	}
 	t.report(plan)
 	p.alarm(plan)
-	p.observe(batch, time.Since(started))
+	p.observe(t, plan, time.Since(started))
 	if !t.claim.Empty() {
 		p.offer(t.claim)
 	}

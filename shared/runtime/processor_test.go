@@ -236,4 +236,5 @@ func TestViewsPanic(t *testing.T) {
 	w.fn = fn
 	expect(t, kinds(w.process(t, add("a", "x", 0, 1), add("b", "y", 0, 100), add("c", "x", 0, 1))), "applied dead applied ")
 	expect(t, w.summary(t, "x"), "total=2 version=2 audit=a:applied,c:applied")
+	expect(t, w.text(t, `SELECT reason FROM millrace.dead_letters`), "rule-failed")
 }

@@ -4,7 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"log/slog"
 	"maps"
+	"runtime/debug"
 	"slices"
 	"time"
 
@@ -27,6 +29,7 @@ type transaction struct {
 	limits limits
 	bucket int       // of the aggregates that this transaction adds to
 	now    time.Time // fixed once
+	log    *slog.Logger
 	batch  []*candidate
 	drains []streamKey
 	poison map[identity]*event.Invalid
@@ -112,7 +115,7 @@ func (t *transaction) addPending(c *candidate) {
 func (t *transaction) run(ctx context.Context, pool *pgxpool.Pool) (p *plan, err error) {
 	defer func() {
 		if r := recover(); r != nil {
-			err = &crashed{r}
+			err = &crashed{r, string(debug.Stack())}
 		}
 	}()
 	conn, err := pool.Acquire(ctx)
@@ -244,7 +247,8 @@ func (t *transaction) decide(p *plan) error {
 		}
 		outcome, why := t.decideOne(c)
 		if why != nil {
-			broken.burials = append(broken.burials, burial{c, why})
+			t.log.Error("a rule failed", "type", c.event.Type, "id", c.event.ID, "error", why, "stack", stackOf(why))
+			broken.burials = append(broken.burials, burial{c, event.Invalidf(ruleFailed, "%v", why)})
 			skip[c.entity()] = true
 			continue
 		}
@@ -256,10 +260,10 @@ func (t *transaction) decide(p *plan) error {
 	return nil
 }
 
-func (t *transaction) decideOne(c *candidate) (o Outcome, why *event.Invalid) {
+func (t *transaction) decideOne(c *candidate) (o Outcome, why error) {
 	defer func() {
 		if r := recover(); r != nil {
-			why = event.Invalidf(ruleFailed, "the rule for %s panicked: %v", c.event.Type, r)
+			why = &crashed{r, string(debug.Stack())}
 		}
 	}()
 	i := t.entities[c.entity()]
@@ -268,7 +272,7 @@ func (t *transaction) decideOne(c *candidate) (o Outcome, why *event.Invalid) {
 	if refusal, ok := errors.AsType[*function.Refusal](err); ok {
 		o.Kind, o.Reason, o.Detail = Refused, refusal.Reason, refusal.Detail
 	} else if err != nil {
-		return o, event.Invalidf(ruleFailed, "%v", err)
+		return o, err
 	}
 	t.claim.Emitted = append(t.claim.Emitted, fx.Emitted...)
 	for _, d := range fx.Deltas {
