@@ -23,4 +23,12 @@ func (a *args) number(number *int64) { a.list = append(a.list, number) }
 
 func (a *args) small(number int) { a.list = append(a.list, number) }
 
+func (a *args) flag(flag bool) {
+	number := 0
+	if flag {
+		number = 1
+	}
+	a.small(number)
+}
+
 func (a *args) score(score float64) { a.list = append(a.list, score) }

@@ -30,6 +30,9 @@ func BenchmarkApply(b *testing.B) {
 		"members of one set": func(i int, version int64) View {
 			return Member{Key: Key(tenant, "exposure"), Member: strconv.Itoa((i*7 + int(version)*500) % 5000), Version: version, Score: float64(i), Present: true}
 		},
+		"bits of one bitmap": func(i int, version int64) View {
+			return Bit{Key: Key(tenant, "presence"), Member: strconv.Itoa((i*7 + int(version)*500) % 5000), Version: version, On: i%2 == 0}
+		},
 		"new values of 50 lists": func(i int, version int64) View {
 			place := int(version)*500 + i
 			return Recent{

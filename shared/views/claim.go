@@ -45,11 +45,9 @@ func (c Claim) check() error {
 
 // header appends what claim.lua reads, and the number of keys of each view's key.
 func (c Claim) header(args *args, width int) {
-	rewrite := 0
-	if c.Rewrite {
-		rewrite = 1
-	}
-	args.list = append(args.list, c.Deadline.UnixMilli(), c.Epoch, rewrite, TombstoneTTL.Milliseconds(), width)
+	args.list = append(args.list, c.Deadline.UnixMilli(), c.Epoch)
+	args.flag(c.Rewrite)
+	args.list = append(args.list, TombstoneTTL.Milliseconds(), width)
 }
 
 // Outcome is what became of a view.

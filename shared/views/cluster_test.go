@@ -167,9 +167,10 @@ func TestSlotMoves(t *testing.T) {
 	}
 	next(1)
 	others := func(name string, version int64, present bool) []View {
-		members, recent := sameSlot(slot, name+"-members"), sameSlot(slot, name+"-recent")
+		members, bits, recent := sameSlot(slot, name+"-members"), sameSlot(slot, name+"-bits"), sameSlot(slot, name+"-recent")
 		return []View{
 			Member{Key: members, Member: "a", Version: version, Score: float64(version), Present: present},
+			Bit{Key: bits, Member: "a", Version: version, On: present},
 			Member{Key: members, Member: "gone", Version: 1}, // so that all companions are there
 			Recent{Key: recent, Member: "a", Version: version, Score: 1, Value: fmt.Sprint(version), Keep: 2, Present: present},
 		}

@@ -92,7 +92,7 @@ func newWorld(t *rapid.T) *world {
 	w := &world{
 		seed:   rapid.Uint64().Draw(t, "seed"),
 		keep:   rapid.IntRange(1, 3).Draw(t, "keep"),
-		things: 1 + 3 + rapid.IntRange(1, 10).Draw(t, "recent members"),
+		things: 1 + 3 + 4 + rapid.IntRange(1, 10).Draw(t, "recent members"),
 		epochs: rapid.Int64Range(1, 2).Draw(t, "epochs"),
 	}
 	for range w.things {
@@ -139,6 +139,8 @@ func (w *world) render(tenant string, c change) View {
 			Key: Key(tenant, "members"), Member: fmt.Sprint(c.thing), Version: c.version,
 			Score: random.NormFloat64(), Present: present,
 		}
+	case c.thing <= 7:
+		return Bit{Key: Key(tenant, "bits"), Member: fmt.Sprint(c.thing), Version: c.version, On: present}
 	default:
 		return Recent{
 			Key: Key(tenant, "recent"), Member: fmt.Sprint(c.thing), Version: c.version,

@@ -11,7 +11,7 @@ func TestDiff(t *testing.T) {
 		client := t.client
 		tenant := newTenant()
 		views := oneOfEach(tenant)
-		h, m, r := Key(tenant, "h"), Key(tenant, "m"), Key(tenant, "r")
+		h, m, b, r := Key(tenant, "h"), Key(tenant, "m"), Key(tenant, "b"), Key(tenant, "r")
 		gone := []View{
 			Hash{Key: Key(tenant, "gone"), Version: 4},
 			Member{Key: m, Member: "gone", Version: 4},
@@ -49,6 +49,11 @@ func TestDiff(t *testing.T) {
 		damage(1, "HDEL", m+":v", "x")
 		damage(1, "ZADD", m, "2", "gone")
 		damage(1, "HSET", m+":v", "gone", "5@0") // ahead; an earlier epoch, so repaired
+		damage(1, "SETBIT", b, 0, 0)
+		damage(1, "DEL", b)
+		damage(1, "HDEL", b+":v", "x")
+		damage(1, "DEL", b+":o")
+		damage(1, "HSET", b+":v", "x", "5@0")
 		damage(1, "LPUSH", r, "more")
 		damage(1, "DEL", r)
 		damage(1, "HDEL", r+":v", "x")
@@ -63,6 +68,8 @@ func TestStrays(t *testing.T) {
 		known, all := oneOfEach(tenant), oneOfEach(tenant)
 		all = append(all,
 			Member{Key: Key(tenant, "m"), Member: "stray", Version: 1, Present: true},
+			Bit{Key: Key(tenant, "b"), Member: "stray", Version: 1, On: true},
+			Bit{Key: Key(tenant, "b"), Member: "off", Version: 1},
 			Hash{Key: Key(tenant, "stray"), Version: 1, Fields: map[string]string{"a": "1"}})
 		apply(t, client, soon(), all...)
 		apply(t, client, soon(), oneOfEach(other)...)
@@ -70,8 +77,12 @@ func TestStrays(t *testing.T) {
 			t.Fatal(found, err)
 		}
 		found, err := Strays(t.Context(), client, tenant, known)
-		if err != nil || len(found) != 2 {
+		if err != nil || len(found) != 3 {
 			t.Fatal(found, err)
+		}
+		client.SetBit(t.Context(), Key(tenant, "b"), 1000, 1)
+		if found, err := Strays(t.Context(), client, tenant, all); err != nil || len(found) != 1 {
+			t.Fatal("a bit that is nobody's", found, err)
 		}
 	})
 }
@@ -96,6 +107,10 @@ func TestRead(t *testing.T) {
 		if err != nil || !slices.Equal(members, want) {
 			t.Fatal(members, err)
 		}
+		bit, err := ReadBit(t.Context(), client, Key(tenant, "b"), "x")
+		if err != nil || bit != (Bit{Key: Key(tenant, "b"), Member: "x", Version: 1, On: true}) {
+			t.Fatal(bit, err)
+		}
 		values, err := ReadRecent(t.Context(), client, Key(tenant, "r"))
 		if err != nil || !slices.Equal(values, []string{"w", "v"}) {
 			t.Fatal(values, err)
@@ -106,6 +121,9 @@ func TestRead(t *testing.T) {
 		}
 		if members, err := ReadMembers(t.Context(), client, Key(tenant, "none"), 1); err != nil || len(members) != 0 {
 			t.Fatal(members, err)
+		}
+		if bit, err := ReadBit(t.Context(), client, Key(tenant, "none"), "x"); err != nil || bit.Version != 0 || bit.On {
+			t.Fatal(bit, err)
 		}
 		if values, err := ReadRecent(t.Context(), client, Key(tenant, "none")); err != nil || len(values) != 0 {
 			t.Fatal(values, err)

@@ -4,7 +4,7 @@
 //
 // # What it promises
 //
-// A view ([Hash], [Member], [Recent]) is plain data: what is to be seen at one
+// A view ([Hash], [Member], [Bit], [Recent]) is plain data: what is to be seen at one
 // key, or of one member of it, at one version of its entity. [Apply] sends views
 // to Redis. Any number of processes may apply any views in any order, again and
 // again; what Redis shows in the end is what the latest version of each says,
@@ -34,12 +34,12 @@
 // # What is gone must be rendered as gone
 //
 // Deletion is a view too: a Hash without fields, a Member or Recent that is not
-// Present. It leaves a tombstone, so that an older claim that arrives late does
+// Present, a Bit that is not On. It leaves a tombstone, so that an older claim that arrives late does
 // not bring back what it deleted. A function's rendering of an entity therefore
 // names every key and member that the entity has shown since it was created, the
 // deleted ones as deleted; a rebuild renders the same.
 //
-// Tombstones of hashes and members expire after [TombstoneTTL], which is longer
+// A Bit keeps its version for good. Tombstones of hashes and members expire after [TombstoneTTL], which is longer
 // than any claim lives ([Lifetime], counted from when its state was read). So
 // deadlines must come from [Clock], which tells the servers' time and not this
 // machine's.
@@ -55,6 +55,9 @@
 //	millrace:{acme:exposure}             ZRANGE ... REV WITHSCORES: the Members
 //	millrace:{acme:exposure}:v           HGET member: version@epoch
 //	millrace:{acme:exposure}:t           when which tombstone expires
+//	millrace:{acme:presence}             BITCOUNT: how many Bits are on; GETBIT offset
+//	millrace:{acme:presence}:v           HGET member: version@epoch
+//	millrace:{acme:presence}:o           HGET member: its offset, the same for good
 //	millrace:{acme:trades:acct-1}        LRANGE 0 -1: Recent values, newest first
 //	millrace:{acme:trades:acct-1}:v      HGET member: version, + or -, value
 //	millrace:{acme:trades:acct-1}:o      the members in their order

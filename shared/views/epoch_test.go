@@ -79,6 +79,8 @@ func TestDatabaseFailedOver(t *testing.T) {
 			Hash{Key: Key(tenant, "lost"), Version: 1, Fields: map[string]string{"a": "1"}},
 			Member{Key: Key(tenant, "m"), Member: "lost", Version: 1, Present: true},
 			Member{Key: Key(tenant, "m"), Member: "lost and removed", Version: 1},
+			Bit{Key: Key(tenant, "b"), Member: "lost", Version: 1, On: true},
+			Bit{Key: Key(tenant, "lost-bits"), Member: "lost", Version: 1, On: true},
 			Recent{Key: Key(tenant, "r"), Member: "lost", Version: 1, Score: 9, Value: "lost", Keep: 3, Present: true},
 			Recent{Key: Key(tenant, "lost-list"), Member: "lost", Version: 1, Score: 9, Value: "lost", Keep: 3, Present: true},
 		}
@@ -91,7 +93,7 @@ func TestDatabaseFailedOver(t *testing.T) {
 		masters := mismatched(t, client, 2, count)
 		apply(t, client, claim(2), kept...)
 		removed, err := Prune(t.Context(), client, 2)
-		if err != nil || removed != 4 {
+		if err != nil || removed != 6 {
 			t.Fatal(removed, err)
 		}
 		setEpoch(t, client, 2, masters)

@@ -21,15 +21,29 @@ if form ~= 'hash' then return {'0', 0} end
 local mark = redis.call('HGET', versions, '')
 if mark then return whole(tonumber(mark) < epoch) end
 
+-- remove takes a member out: of a bitmap its bit, but for good not its offset.
+local remove
+if redis.call('TYPE', order).ok == 'hash' then
+  remove = function(member)
+    local offset = redis.call('HGET', order, member)
+    if offset then redis.call('SETBIT', shown, offset, 0) end
+  end
+else
+  remove = function(member)
+    redis.call('ZREM', shown, member)
+    redis.call('ZREM', graves, member)
+  end
+end
+
 local page = redis.call('HSCAN', versions, ARGV[2], 'COUNT', 500)
 local removed = 0
 for i = 1, #page[2], 2 do
   local member, stored = page[2][i], page[2][i + 1]
   if before(stored) then
-    redis.call('ZREM', shown, member)
-    redis.call('ZREM', graves, member)
+    remove(member)
     redis.call('HDEL', versions, member)
     removed = removed + 1
   end
 end
+if redis.call('EXISTS', versions) == 0 then redis.call('DEL', shown, graves, order) end
 return {page[1], removed}

@@ -44,6 +44,17 @@ func ReadMembers(ctx context.Context, client redis.UniversalClient, key string, 
 	return members, nil
 }
 
+// ReadBit returns what Redis shows of one member at the key of a [Bit]. Its version is
+// 0 if nothing was ever shown of it.
+func ReadBit(ctx context.Context, client redis.UniversalClient, key, member string) (Bit, error) {
+	pipe := client.Pipeline()
+	bitmap, offset, stored := pipe.Get(ctx, key), pipe.HGet(ctx, key+":o", member), pipe.HGet(ctx, key+":v", member)
+	if err := readAll(ctx, pipe); err != nil {
+		return Bit{}, fmt.Errorf("views: reading %s: %w", key, err)
+	}
+	return Bit{Key: key, Member: member, Version: storedVersion(stored.Val()), On: bitAt(bitmap.Val(), offset.Val())}, nil
+}
+
 // ReadRecent returns the values that Redis shows at the key of a [Recent], newest
 // first.
 func ReadRecent(ctx context.Context, client redis.UniversalClient, key string) ([]string, error) {

@@ -2,7 +2,9 @@ package views
 
 import (
 	"context"
+	"errors"
 	"fmt"
+	"math/bits"
 	"strings"
 	"sync"
 
@@ -53,8 +55,13 @@ func straysAt(ctx context.Context, master *redis.Client, key string, known map[s
 	if known[""] {
 		return nil, nil // a view of the whole key, which Diff compares
 	}
-	if shown, err := master.Type(ctx, key).Result(); err != nil || shown != "zset" {
+	switch shown, err := master.Type(ctx, key).Result(); {
+	case err != nil:
 		return nil, err
+	case shown == "string":
+		return strayBits(ctx, master, key, known)
+	case shown != "zset":
+		return nil, nil
 	}
 	var found []Difference
 	members := master.ZScan(ctx, key, 0, "", diffKeys).Iterator()
@@ -64,6 +71,30 @@ func straysAt(ctx context.Context, master *redis.Client, key string, known map[s
 		}
 	}
 	return found, members.Err()
+}
+
+// strayBits returns the bits that are on and not of a known member.
+func strayBits(ctx context.Context, master *redis.Client, key string, known map[string]bool) ([]Difference, error) {
+	bitmap, errBitmap := master.Get(ctx, key).Result()
+	offsets, errOffsets := master.HGetAll(ctx, key+":o").Result()
+	if err := errors.Join(errBitmap, errOffsets); err != nil {
+		return nil, err
+	}
+	var found []Difference
+	owned, on := 0, 0
+	for member, offset := range offsets {
+		if member == "" || !bitAt(bitmap, offset) {
+			continue
+		}
+		owned++
+		if !known[member] {
+			found = append(found, Difference{Key: key, Member: member, Want: "nothing", Got: "a bit"})
+		}
+	}
+	for i := range len(bitmap) {
+		on += bits.OnesCount8(bitmap[i])
+	}
+	return append(found, differ(key, "", fmt.Sprintf("%d bits on", owned), fmt.Sprintf("%d bits on", on))...), nil
 }
 
 // scan calls do for each key of one server that matches, some perhaps twice.

@@ -14,8 +14,8 @@ const (
 	MaxBytes = 1 << 20
 )
 
-// A View is what Redis shows of an entity at one version: a [Hash], a [Member] or
-// a [Recent].
+// A View is what Redis shows of an entity at one version: a [Hash], a [Member], a
+// [Bit] or a [Recent].
 type View interface {
 	// ref says what the view is of.
 	ref() ref

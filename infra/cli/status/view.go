@@ -70,6 +70,8 @@ func (r *rendering) read(ctx context.Context, shown redis.UniversalClient) ([]Vi
 			one.Lines, err = views.ReadRecent(ctx, shown, v.Key)
 		case views.Member:
 			one, err = readMember(ctx, shown, v, byKey[v.Key])
+		case views.Bit:
+			one, err = readBit(ctx, shown, v, byKey[v.Key])
 		default:
 			err = fmt.Errorf("a view of type %T cannot be shown here", v)
 		}
@@ -106,6 +108,23 @@ func readMember(ctx context.Context, shown redis.UniversalClient, v views.Member
 		return so, fmt.Errorf("reading %s from Redis: %w", v.Key, err)
 	default:
 		so.Lines = append(so.Lines, fmt.Sprintf("%s  %g", v.Member, score))
+	}
+	return so, nil
+}
+
+// readBit adds the member's line to those of the same bitmap.
+func readBit(ctx context.Context, shown redis.UniversalClient, v views.Bit, so View) (View, error) {
+	so.Key = v.Key
+	bit, err := views.ReadBit(ctx, shown, v.Key, v.Member)
+	switch {
+	case err != nil:
+		return so, err
+	case bit.Version == 0:
+		so.Lines = append(so.Lines, v.Member+"  not in it")
+	case bit.On:
+		so.Lines = append(so.Lines, v.Member+"  on")
+	default:
+		so.Lines = append(so.Lines, v.Member+"  off")
 	}
 	return so, nil
 }

@@ -127,10 +127,28 @@ func (w *World) valueOf(t *testing.T, key string) (lines []string) {
 		for _, z := range w.redis.ZRevRangeWithScores(t.Context(), key, 0, -1).Val() {
 			lines = append(lines, fmt.Sprintf("%v %v", z.Score, z.Member))
 		}
+	case "string":
+		lines = w.bitsOf(t, key)
 	case "list":
 		lines = w.redis.LRange(t.Context(), key, 0, -1).Val()
 	default:
 		t.Fatalf("key %s is a %s", key, kind)
+	}
+	return lines
+}
+
+// bitsOf shows whose bits of a bitmap are on and whose are off, by offset.
+func (w *World) bitsOf(t *testing.T, key string) []string {
+	t.Helper()
+	offsets := w.redis.HGetAll(t.Context(), key+":o").Val()
+	delete(offsets, "")
+	lines := make([]string, len(offsets))
+	for member, offset := range offsets {
+		n, err := strconv.Atoi(offset)
+		if err != nil || n >= len(lines) || lines[n] != "" {
+			t.Fatalf("%s: member %q has offset %q of %d", key, member, offset, len(lines))
+		}
+		lines[n] = fmt.Sprintf("%d %s", w.redis.GetBit(t.Context(), key, int64(n)).Val(), member)
 	}
 	return lines
 }
