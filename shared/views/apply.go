@@ -65,7 +65,7 @@ func cut(p plan, claim Claim, oneKey bool) []*call {
 
 // sizeOf is the size of a part with its key.
 func sizeOf(part []entry) size {
-	sum := size{args: 2, bytes: len(part[0].key)}
+	sum := size{args: 3, bytes: len(part[0].key)}
 	for i := range part {
 		sum.args += part[i].size.args
 		sum.bytes += part[i].size.bytes

@@ -45,6 +45,12 @@ local function newer(stored, version)
   return want > have or again and want == have
 end
 
+-- tells says whether a view that goes over the stored version is news to subscribers.
+-- Where a rebuild finds nothing to go over, it repeats what was told before.
+local function tells(stored, version)
+  return not again or stored and tonumber(string.match(stored, '^%d+')) < tonumber(version)
+end
+
 -- ms prints a time; Lua's own way of printing numbers would round it.
 local function ms(time) return string.format('%.0f', time) end
 

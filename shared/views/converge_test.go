@@ -133,7 +133,7 @@ func (w *world) render(tenant string, c change) View {
 		for range random.IntN(4) {
 			fields[fmt.Sprint("f", random.IntN(5))] = text
 		}
-		return Hash{Key: Key(tenant, "hash"), Version: c.version, Fields: fields}
+		return Hash{Key: Key(tenant, "hash"), Version: c.version, Fields: fields, Publish: true}
 	case c.thing <= 3:
 		return Member{
 			Key: Key(tenant, "members"), Member: fmt.Sprint(c.thing), Version: c.version,
@@ -145,7 +145,7 @@ func (w *world) render(tenant string, c change) View {
 		return Recent{
 			Key: Key(tenant, "recent"), Member: fmt.Sprint(c.thing), Version: c.version,
 			Score: float64(c.thing / 2), // ties
-			Value: text, Keep: w.keep, Present: present,
+			Value: text, Keep: w.keep, Present: present, Publish: true,
 		}
 	}
 }

@@ -62,6 +62,9 @@
 //	millrace:{acme:trades:acct-1}:v      HGET member: version, + or -, value
 //	millrace:{acme:trades:acct-1}:o      the members in their order
 //
+// Hash and Recent views may be published too, to subscribers of the channel that is
+// named as the key, by the script that puts a newer version into place.
+//
 // # Adding a kind of view
 //
 // One Go file and one Lua file: a struct with methods ref and measure, a kind that

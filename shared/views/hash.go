@@ -15,6 +15,9 @@ type Hash struct {
 	Key     string // from Key
 	Version int64  // of the entity; 1 to MaxVersion
 	Fields  map[string]string
+	// Publish tells subscribers of the channel that is named as the key of a newer
+	// version, in decimal. See [Recent] for what that promises.
+	Publish bool
 }
 
 //go:embed hash.lua
@@ -31,7 +34,7 @@ var hashKind = &kind{
 func (h Hash) ref() ref { return ref{kind: hashKind, key: h.Key, version: h.Version} }
 
 func (h Hash) measure() (size, error) {
-	size := size{args: 1 + 2*len(h.Fields)}
+	size := size{args: 2 + 2*len(h.Fields)}
 	for field, value := range h.Fields {
 		size.bytes += len(field) + len(value)
 	}
@@ -41,10 +44,12 @@ func (h Hash) measure() (size, error) {
 	return size, checkCommon(h.Key, h.Version, size)
 }
 
-// appendHash appends version, then each field and its value.
+// appendHash appends version, whether to publish, then each field and its value.
 func appendHash(args *args, part []entry) {
 	args.number(&part[0].version)
-	for field, value := range as[Hash](&part[0]).Fields {
+	hash := as[Hash](&part[0])
+	args.flag(hash.Publish)
+	for field, value := range hash.Fields {
 		args.text(field)
 		args.text(value)
 	}

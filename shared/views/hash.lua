@@ -1,5 +1,6 @@
 
--- Keys: the hash, its version. Arguments: version, then fields and values.
+-- Keys: the hash, its version. Arguments: version, whether to publish it, then fields
+-- and values.
 
 -- trim removes the fields that are not among ARGV[from] to ARGV[to].
 local function trim(hash, from, to)
@@ -13,7 +14,7 @@ local function trim(hash, from, to)
   end
 end
 
-local stored, written = {}, {}
+local stored, written, told = {}, {}, {}
 
 -- before reads all versions at once; no key comes twice in a call.
 function before()
@@ -24,23 +25,27 @@ end
 
 local function write(k, from, to)
   local version = ARGV[from]
-  if not newer(stored[(k + 1) / 2], version) then return 's' end
+  local old = stored[(k + 1) / 2]
+  if not newer(old, version) then return 's' end
   local hash, companion = KEYS[k], KEYS[k + 1]
-  if from == to then
+  if ARGV[from + 1] == '1' and tells(old, version) then told[#told + 1] = {hash, version} end
+  from = from + 2
+  if from > to then
     call('DEL', hash)
     call('SET', companion, version .. suffix, 'PX', ttl)
     return 'a'
   end
-  for i = from + 1, to, CHUNK do
+  for i = from, to, CHUNK do
     call('HSET', hash, unpack(ARGV, i, math.min(i + CHUNK - 1, to)))
   end
-  if call('HLEN', hash) * 2 > to - from then trim(hash, from + 1, to) end
+  if call('HLEN', hash) * 2 > to - from + 1 then trim(hash, from, to) end
   written[#written + 1] = companion
   written[#written + 1] = version .. suffix
   return 'a'
 end
 
--- after writes all versions at once.
+-- after writes all versions at once, and then tells of them.
 function after()
   for i = 1, #written, CHUNK do call('MSET', unpack(written, i, math.min(i + CHUNK - 1, #written))) end
+  for i = 1, #told do call('PUBLISH', told[i][1], told[i][2]) end
 end

@@ -30,13 +30,22 @@ const slack = 2
 //
 // For this to hold, a member's Score is its place in time and never changes.
 // Changing Keep takes effect for a key at its next rebuild.
+//
+// With Publish, the script that puts a newer version of a member into place tells
+// subscribers of the channel that is named as the key: the message is the value.
+// At most once: nobody keeps it for a subscriber who is away, of several versions in
+// one Apply only the latest is told, and what a rebuild puts where nothing was is not
+// told at all, since most of it would be old. Whoever must see everything reads the
+// key, and takes messages as a hint to. A member that is not Present, or too old to be
+// remembered, is not told.
 type Recent struct {
 	Key     string // of the list; from Key
 	Member  string
 	Version int64   // of the member; 1 to MaxVersion
 	Score   float64 // its place in the order, the same in every version; finite
 	Value   string
-	Keep    int // how many values the list shows, 1 to MaxKeep, the same in all of a key
+	Keep    int  // how many values the list shows, 1 to MaxKeep, the same in all of a key
+	Publish bool // the same in all of a key
 	Present bool
 }
 
@@ -64,13 +73,15 @@ func (r Recent) measure() (size, error) {
 	return size, cmp.Or(checkCommon(r.Key, r.Version, size), checkMember(r.Member), checkScore(r.Score), keep)
 }
 
-// appendRecent appends how many to show and to remember, then all members, oldest first, then their versions,
-// scores and values; before a value stands + if it is present and - if not.
+// appendRecent appends how many to show and to remember and whether to publish, then
+// all members, oldest first, then their versions, scores and values; before a value
+// stands + if it is present and - if not.
 func appendRecent(args *args, part []entry) {
 	sortRecent(part)
-	keep := as[Recent](&part[0]).Keep
-	args.small(keep)
-	args.small(slack * keep)
+	first := as[Recent](&part[0])
+	args.small(first.Keep)
+	args.small(slack * first.Keep)
+	args.flag(first.Publish)
 	for i := range part {
 		args.text(part[i].member)
 	}

@@ -1,9 +1,9 @@
 
 -- Keys: the list; version, sign and value by member (and under the empty name the
 -- epoch); the members in order, removed ones too. Arguments: how many values the
--- list shows, how many members are remembered, the members oldest first, their
--- versions, their scores, their signs and values. A call has at most CHUNK / 2
--- members.
+-- list shows, how many members are remembered, whether to publish, the members oldest
+-- first, their versions, their scores, their signs and values. A call has at most
+-- CHUNK / 2 members.
 
 -- drop forgets the oldest members beyond those that are remembered.
 local function drop(data, order, excess)
@@ -64,10 +64,18 @@ local function push(list, data, order, keep, values, excess)
   return true
 end
 
+-- publish tells of those members that are still remembered: had one been forgotten at
+-- once, its version would be too, and coming again it would be told again.
+local function publish(list, order, news)
+  for i = 1, #news, 2 do
+    if call('ZSCORE', order, news[i]) then call('PUBLISH', list, news[i + 1]) end
+  end
+end
+
 local function write(k, from, to, n)
   local list, data, order = KEYS[k], KEYS[k + 1], KEYS[k + 2]
-  local keep, remember = tonumber(ARGV[from]), tonumber(ARGV[from + 1])
-  from = from + 2
+  local keep, remember, publishes = tonumber(ARGV[from]), tonumber(ARGV[from + 1]), ARGV[from + 2] == '1'
+  from = from + 3
 
   -- A key is of one epoch as a whole: what a lost timeline put into it would take
   -- places from what is true. It starts anew, and the rebuild fills it.
@@ -79,7 +87,7 @@ local function write(k, from, to, n)
     stamps = {'', ARGV[2]}
   end
 
-  local letters, places, fresh = {}, {}, {}
+  local letters, places, fresh, news = {}, {}, {}, {}
   local lead = true -- all that is written is new and present
   for i = 1, n do
     local member, version = ARGV[from + i - 1], ARGV[from + n + i - 1]
@@ -93,6 +101,10 @@ local function write(k, from, to, n)
       places[#places + 1] = score
       places[#places + 1] = member
       fresh[#fresh + 1] = sub(value, 2)
+      if publishes and sub(value, 1, 1) == '+' and tells(old, version) then
+        news[#news + 1] = member
+        news[#news + 1] = fresh[#fresh]
+      end
       if old or sub(value, 1, 1) == '-' then lead = false end
     else
       letters[i] = 's'
@@ -108,5 +120,6 @@ local function write(k, from, to, n)
   call('HSET', data, unpack(stamps))
   drop(data, order, excess)
   if not right then refill(list, data, order, keep) end
+  publish(list, order, news)
   return table.concat(letters)
 end
