@@ -3,6 +3,7 @@
 package functions
 
 import (
+	"github.com/millrace/millrace/functions/agent"
 	"github.com/millrace/millrace/functions/ledger"
 	"github.com/millrace/millrace/functions/position"
 	"github.com/millrace/millrace/functions/trade"
@@ -12,6 +13,7 @@ import (
 // All returns the functions.
 func All() []function.Definition {
 	return []function.Definition{
+		agent.New(),
 		ledger.New(),
 		position.New(),
 		trade.New(),
