@@ -104,6 +104,12 @@ FROM millrace.fills WHERE id = 'F1'`},
 		redis: func(ctx context.Context, r redis.UniversalClient) error {
 			return r.Del(ctx, "millrace:{zeta:balances:house}").Err()
 		}},
+	{world: "shown", invariant: "I5", what: "what Redis shows otherwise than PostgreSQL has it", row: `millrace:{acme:presence} "agent-7"`,
+		sql: `UPDATE millrace.agents SET status = 'break' WHERE agent = 'agent-7'`},
+	{world: "shown", invariant: "I5", what: "what Redis shows and PostgreSQL does not know", row: "millrace:{acme:presence}: want 1 bits on, got 2 bits on",
+		redis: func(ctx context.Context, r redis.UniversalClient) error {
+			return r.SetBit(ctx, "millrace:{acme:presence}", 7, 1).Err()
+		}},
 	{world: "shown", invariant: "I5", what: "what Redis shows and PostgreSQL does not know", row: `millrace:{acme:exposure:EUR} "nobody"`,
 		redis: func(ctx context.Context, r redis.UniversalClient) error {
 			return r.ZAdd(ctx, "millrace:{acme:exposure:EUR}", redis.Z{Score: 1, Member: "nobody"}).Err()
@@ -132,6 +138,8 @@ FROM millrace.fills WHERE id = 'F1'`},
 		sql: `UPDATE millrace.positions SET realised = 1 WHERE account = 'acct-1' AND instrument = 'AAPL'`},
 	{world: "fold", invariant: "I7", what: "entities whose tables are not what the fold gives", row: "trade zeta/acct-1",
 		sql: `UPDATE millrace.trades SET price = 99 WHERE tenant_id = 'zeta'`},
+	{world: "fold", invariant: "I7", what: "entities whose tables are not what the fold gives", row: "agent acme/agent-7",
+		sql: `UPDATE millrace.agents SET skills = '{}' WHERE agent = 'agent-7'`},
 	{world: "fold", invariant: "I7", what: "emitted events that have not arrived", row: "id position/acct-1/1",
 		sql: `DELETE FROM millrace.seen WHERE ` + toPosition + `1'`},
 	{world: "fold", invariant: "I7", what: "emitted events that their target could not decide", row: "id position/acct-1/2",

@@ -186,6 +186,10 @@ func traffic() []*kgo.Record {
 		record(4, `ledger.posted.v1 L1 source=/books {"postings":[{"account":"a","currency":"EUR","amount":"5"},{"account":"b","currency":"EUR","amount":"-5"}]}`),
 		record(4, `ledger.reversed.v1 L2 source=/books {"entry":"L1"}`),
 		record(4, `position.fill-booked.v1 F1 source=/desk {"instrument":"MSFT","side":"sell","quantity":"2","price":"7","currency":"USD"}`),
+		record(4, `agent.signed-in.v1 A1 source=/desktop subject=agent-7 {"skills":["fr"],"features":{"dark-mode":true}}`),
+		record(4, `agent.signed-out.v1 A2 source=/desktop subject=agent-7 {}`),
+		record(4, `agent.status-changed.v1 A3 source=/desktop subject=agent-8 {"status":"busy"}`), // refused
+		record(4, `agent.signed-in.v1 A4 source=/desktop subject=agent-9 {}`),
 		null,
 		{Topic: "trade-events", Partition: 1, Value: []byte(`{"no":"event"}`)},
 		binary,

@@ -36,8 +36,8 @@ const slack = 2
 // At most once: nobody keeps it for a subscriber who is away, of several versions in
 // one Apply only the latest is told, and what a rebuild puts where nothing was is not
 // told at all, since most of it would be old. Whoever must see everything reads the
-// key, and takes messages as a hint to. A member that is not Present, or too old to be
-// remembered, is not told.
+// key, and takes messages as a hint to do so. A member that is not Present, or too old
+// to be remembered, is not told.
 type Recent struct {
 	Key     string // of the list; from Key
 	Member  string
