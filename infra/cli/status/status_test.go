@@ -132,6 +132,41 @@ func TestEntityShowsItsStateAndHistory(t *testing.T) {
 	}
 }
 
+// TestEntityShowsItsBits: of a bitmap that it shares, an entity's own bit.
+func TestEntityShowsItsBits(t *testing.T) {
+	t.Parallel()
+	conn := connect(t, stacktest.Postgres(t))
+	shown, err := views.Open(t.Context(), stacktest.Redis(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = shown.Close() })
+	for n, agent := range []string{"on", "off", "new"} {
+		execute(t, conn, `INSERT INTO millrace.entities (tenant_id, function, subject, version) VALUES ('acme', 'agent', $1, 1)`, agent)
+		execute(t, conn, `INSERT INTO millrace.agents (tenant_id, agent, name, status, reason, since, session, skills, features, version)
+			VALUES ('acme', $1, '', 'busy', '', now(), 1, '{}', '{}', 1)`, agent)
+		if agent != "new" {
+			bit := views.Bit{Key: "millrace:{acme:presence}", Member: agent, Version: 1, On: n == 0}
+			if _, err := views.Apply(t.Context(), shown, []views.View{bit}, views.Claim{Deadline: time.Now().Add(time.Minute)}); err != nil {
+				t.Fatal(err)
+			}
+		}
+	}
+	for agent, want := range map[string]string{"on": "on  on", "off": "off  off", "new": "new  not in it"} {
+		e, err := status.ReadEntity(t.Context(), conn, shown, status.EntityName{Tenant: "acme", Function: "agent", Subject: agent})
+		if err != nil {
+			t.Fatal(err)
+		}
+		var out strings.Builder
+		if err := status.RenderEntity(&out, e); err != nil {
+			t.Fatal(err)
+		}
+		if want := "Redis millrace:{acme:presence}\n  " + want + "\n"; !strings.Contains(out.String(), want) {
+			t.Errorf("lacks %q:\n%s", want, out.String())
+		}
+	}
+}
+
 func TestEntityNamesAreChecked(t *testing.T) {
 	t.Parallel()
 	for _, bad := range []string{"", "a", "a/b", "a/b/", "/b/c", "a//c"} {
