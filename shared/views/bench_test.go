@@ -21,11 +21,15 @@ func BenchmarkApply(b *testing.B) {
 	client := openTest(b, "redis://"+server.address)
 	tenant := newTenant()
 	value := strings.Repeat("v", 200)
+	position := map[string]string{
+		"instrument": "BTC-USD", "quantity": "12.5", "average": "64123.25", "realised": "-12.75", "currency": "USD",
+	}
 	for name, view := range map[string]func(i int, version int64) View{
 		"hash of 5 fields": func(i int, version int64) View {
-			return Hash{Key: Key(tenant, "position", strconv.Itoa(i)), Version: version, Fields: map[string]string{
-				"instrument": "BTC-USD", "quantity": "12.5", "average": "64123.25", "realised": "-12.75", "currency": "USD",
-			}}
+			return Hash{Key: Key(tenant, "position", strconv.Itoa(i)), Version: version, Fields: position}
+		},
+		"published hash of 5 fields": func(i int, version int64) View {
+			return Hash{Key: Key(tenant, "published", strconv.Itoa(i)), Version: version, Fields: position, Publish: true}
 		},
 		"members of one set": func(i int, version int64) View {
 			return Member{Key: Key(tenant, "exposure"), Member: strconv.Itoa((i*7 + int(version)*500) % 5000), Version: version, Score: float64(i), Present: true}

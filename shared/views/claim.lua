@@ -46,9 +46,10 @@ local function newer(stored, version)
 end
 
 -- tells says whether a view that goes over the stored version is news to subscribers.
--- Where a rebuild finds nothing to go over, it repeats what was told before.
+-- Most of what a rebuild writes was told before: all that goes over nothing, or over
+-- the same version, be it of a lesser epoch.
 local function tells(stored, version)
-  return not again or stored and tonumber(string.match(stored, '^%d+')) < tonumber(version)
+  return not again or stored and tonumber(string.match(stored, '^%d+')) ~= tonumber(version)
 end
 
 -- ms prints a time; Lua's own way of printing numbers would round it.

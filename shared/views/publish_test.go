@@ -62,13 +62,16 @@ func (l listener) heard(want ...string) {
 // Subscribers hear of a newer version once, whatever is applied again.
 func TestPublishHash(t *testing.T) {
 	backends(t, func(t *subject) {
+		tenant := newTenant()
 		hash := func(version int64, fields map[string]string) Hash {
-			return Hash{Key: Key(t.Name(), "agent"), Version: version, Fields: fields, Publish: true}
+			return Hash{Key: Key(tenant, "agent"), Version: version, Fields: fields, Publish: true}
 		}
 		l := listen(t, hash(1, nil).Key)
 		some := map[string]string{"a": "1"}
 		rebuild := soon()
 		rebuild.Rewrite = true
+		failedOver := rebuild
+		failedOver.Epoch++
 		for _, step := range []struct {
 			claim Claim
 			view  Hash
@@ -81,12 +84,16 @@ func TestPublishHash(t *testing.T) {
 			{rebuild, hash(3, some), nil},
 			{rebuild, hash(MaxVersion-1, some), []string{"9007199254740990"}},
 			{soon(), hash(MaxVersion, some), []string{"9007199254740991"}},
+			{failedOver, hash(MaxVersion, some), nil},
+			{failedOver, hash(MaxVersion, some), nil},
+			{soon(), hash(MaxVersion, some), nil}, // the lost timeline
+			{Claim{Deadline: soon().Deadline, Epoch: 3, Rewrite: true}, hash(MaxVersion-7, some), []string{"9007199254740984"}},
 		} {
 			apply(t, t.client, step.claim, step.view)
 			l.heard(step.want...)
 		}
 		quiet := hash(5, some)
-		quiet.Publish, quiet.Key = false, Key(t.Name(), "quiet")
+		quiet.Publish, quiet.Key = false, Key(tenant, "quiet")
 		q := listen(t, quiet.Key)
 		apply(t, t.client, soon(), quiet)
 		q.heard()
@@ -99,13 +106,14 @@ func TestPublishHash(t *testing.T) {
 
 func TestPublishRecent(t *testing.T) {
 	backends(t, func(t *subject) {
+		tenant := newTenant()
 		recent := func(member string, version int64, score float64, value string) View {
 			return Recent{
-				Key: Key(t.Name(), "messages"), Member: member, Version: version, Score: score,
+				Key: Key(tenant, "messages"), Member: member, Version: version, Score: score,
 				Value: value, Keep: 1, Publish: true, Present: value != "",
 			}
 		}
-		l := listen(t, Key(t.Name(), "messages"))
+		l := listen(t, Key(tenant, "messages"))
 		rebuild := soon()
 		rebuild.Rewrite = true
 		for _, step := range []struct {
