@@ -38,6 +38,9 @@ func Up(ctx context.Context, databaseURL string) (err error) {
 	}
 	provider, err := goose.NewProvider(goose.DialectPostgres, db, files,
 		goose.WithSessionLocker(locker),
+		// The core's files are numbered before the functions': a new one finds some
+		// of the functions' already applied.
+		goose.WithAllowOutofOrder(true),
 		// Named in full: a role called millrace finds schema millrace first, and
 		// goose would look for its table there once the first migration made it.
 		goose.WithTableName("public.goose_db_version"))

@@ -225,3 +225,20 @@ func FuzzParseBatch(f *testing.F) {
 		}
 	})
 }
+
+func TestEnvelope(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct{ raw, want string }{
+		{`{"id":"a","source":"/s","time":"noon","sequence":0,"data":{"id":"x"},"text":"y"}`, `{"id":"a","sequence":0,"source":"/s","time":"noon"}`},
+		{`{"id":["a"],"tenantid":"t","knativekafkaoffset":"7"}`, `{"knativekafkaoffset":"7","tenantid":"t"}`},
+		{`{"id":"a","id":"b"}`, `{"id":"b"}`},
+		{`{"id":"` + strings.Repeat("a", MaxOther) + `","type":"t"}`, `{"type":"t"}`},
+		{`{"id":"a","data":{"text":"cut o`, `{}`},
+		{`[]`, `{}`},
+		{``, `{}`},
+	} {
+		if got := string(Envelope([]byte(test.raw))); got != test.want {
+			t.Errorf("%s leaves %s, want %s", test.raw, got, test.want)
+		}
+	}
+}

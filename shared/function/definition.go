@@ -16,7 +16,11 @@ type Definition interface {
 	// Check names everything that is missing in the function.
 	Check() error
 	Types() []string
-	// Decode returns the payload of e, or an *event.Invalid.
+	// SamplePayload returns the zero payload of an event type, which says what
+	// the type has: its JSON names, and whether it is Confidential or Referring.
+	// It is nil if there is no rule for the type.
+	SamplePayload(eventType string) Payload
+	// Decode returns the payload of e, or nil and an *event.Invalid.
 	Decode(e *event.Event) (payload any, err error)
 	// NewEntity returns an entity with the zero state.
 	NewEntity(head Head) Instance

@@ -27,6 +27,7 @@ type Effects struct {
 	cause    *event.Event
 	Emitted  []*event.Event
 	Deltas   []Delta
+	Redacted []Name // see Redact
 }
 
 // Delta is a change of one field of an aggregate: a number that many entities

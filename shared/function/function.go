@@ -104,7 +104,10 @@ func On[S any, P Payload](eventType string, decide func(s *S, e Event, p P, fx *
 		payload:   func() Payload { var p P; return p },
 		decode: func(data []byte) (any, error) {
 			p, err := decodePayload[P](data)
-			return p, err
+			if err != nil {
+				return nil, err
+			}
+			return p, nil
 		},
 		decide: func(s *S, e Event, payload any, fx *Effects) error {
 			p, ok := payload.(P)
@@ -140,8 +143,7 @@ func (f *Function[S]) Types() []string {
 	return types
 }
 
-// SamplePayload returns the zero payload of an event type, so that a test can
-// hold its JSON Schema against the Go type; nil if there is no rule for it.
+// SamplePayload implements Definition.
 func (f *Function[S]) SamplePayload(eventType string) Payload {
 	if r := f.rule(eventType); r != nil {
 		return r.payload()

@@ -30,6 +30,7 @@ type known struct {
 
 // seenRow is an event that was decided.
 type seenRow struct {
+	subject string
 	digest  [32]byte
 	outcome Outcome
 	// by is the decision in this very batch, whose outcome is not yet known.

@@ -23,7 +23,8 @@ import (
 // concurrent use; batches that share an entity wait for each other in the
 // database.
 type Processor struct {
-	fn     function.Definition
+	fn function.Definition
+	privacy
 	pool   *pgxpool.Pool
 	limits limits
 	log    *slog.Logger
@@ -38,7 +39,7 @@ type Processor struct {
 // right after its commit; it must not block.
 func NewProcessor(fn function.Definition, pool *pgxpool.Pool, l Limits, log *slog.Logger, offer func(outbox.Claim)) *Processor {
 	return &Processor{
-		fn: fn, pool: pool, log: log, offer: offer,
+		fn: fn, privacy: privacyOf(fn), pool: pool, log: log, offer: offer,
 		limits:  limits{drain: l.Drain, parked: l.Parked, dead: l.DeadLetters},
 		observe: func(*transaction, *plan, time.Duration) {},
 		clock:   func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) },
@@ -197,7 +198,7 @@ func pause(ctx context.Context, d time.Duration) bool {
 func (p *Processor) attempt(ctx context.Context, bucket int, batch []*candidate, drains []streamKey, poison map[identity]*event.Invalid) error {
 	started := time.Now()
 	t := &transaction{
-		fn: p.fn, limits: p.limits, bucket: bucket, now: p.clock(), log: p.log,
+		fn: p.fn, privacy: p.privacy, limits: p.limits, bucket: bucket, now: p.clock(), log: p.log,
 		batch: batch, drains: drains, poison: poison,
 	}
 	plan, err := t.run(ctx, p.pool)

@@ -23,7 +23,7 @@ FROM unnest($2::text[], $3::text[]) AS batch (tenant_id, subject)
 ON CONFLICT DO NOTHING`
 
 	lockEntities = `
-SELECT e.tenant_id, e.subject, e.version, e.counters
+SELECT e.tenant_id, e.subject, e.version, e.counters, e.redacted
 FROM unnest($2::text[], $3::text[]) AS batch (tenant_id, subject)
 JOIN millrace.entities AS e ON e.tenant_id = batch.tenant_id AND e.function = $1 AND e.subject = batch.subject
 ORDER BY e.tenant_id, e.subject
@@ -40,7 +40,7 @@ JOIN millrace.streams AS s
 	// One row at a time, by the index: for a join the planner reads the whole
 	// table until it is some 1,000 times as large as the batch, at 28 ms a batch.
 	readSeen = `
-SELECT s.tenant_id, s.source, s.id, s.digest, s.outcome, s.reason, s.version
+SELECT s.tenant_id, s.source, s.id, s.subject, s.digest, s.outcome, s.reason, s.version
 FROM unnest($1::text[], $2::text[], $3::text[]) AS batch (tenant_id, source, id)
 CROSS JOIN LATERAL (
     SELECT *
@@ -50,7 +50,7 @@ CROSS JOIN LATERAL (
 ) AS s`
 
 	readNextParked = `
-SELECT p.event, s.digest, s.outcome, s.reason, s.version
+SELECT p.tenant_id, p.subject, p.source, p.sequence, p.id, p.digest, p.event, s.digest, s.outcome, s.reason, s.version
 FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) AS batch (tenant_id, subject, source, position)
 CROSS JOIN LATERAL (
     SELECT *
@@ -63,7 +63,7 @@ CROSS JOIN LATERAL (
 LEFT JOIN millrace.seen AS s ON s.tenant_id = p.tenant_id AND s.source = p.source AND s.id = p.id`
 
 	readParkedAt = `
-SELECT p.event, s.digest, s.outcome, s.reason, s.version
+SELECT p.tenant_id, p.subject, p.source, p.sequence, p.id, p.digest, p.event, s.digest, s.outcome, s.reason, s.version
 FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) AS batch (tenant_id, subject, source, sequence)
 JOIN millrace.parked AS p
   ON p.tenant_id = batch.tenant_id AND p.function = $1 AND p.subject = batch.subject
@@ -102,8 +102,12 @@ func (t *transaction) scanEntities(rows pgx.Rows) error {
 	for rows.Next() {
 		var head function.Head
 		var counters []byte
-		if err := rows.Scan(&head.TenantID, &head.Subject, &head.Version, &counters); err != nil {
+		var redacted bool
+		if err := rows.Scan(&head.TenantID, &head.Subject, &head.Version, &counters, &redacted); err != nil {
 			return err
+		}
+		if redacted {
+			t.redacted[entityKey{head.TenantID, head.Subject}] = map[function.Name]bool{}
 		}
 		if err := json.Unmarshal(counters, &head.Counters); err != nil {
 			return fmt.Errorf("counters of entity %s: %w", head.Subject, err)
@@ -134,7 +138,7 @@ func (t *transaction) scanSeen(rows pgx.Rows) error {
 		var id identity
 		var digest []byte
 		row := &seenRow{}
-		err := rows.Scan(&id.tenant, &id.source, &id.id, &digest, &row.outcome.Kind, &row.outcome.Reason, &row.outcome.Version)
+		err := rows.Scan(&id.tenant, &id.source, &id.id, &row.subject, &digest, &row.outcome.Kind, &row.outcome.Reason, &row.outcome.Version)
 		if err != nil {
 			return err
 		}
@@ -200,22 +204,21 @@ func (t *transaction) movingStreams(p *plan) []streamKey {
 
 func (t *transaction) scanParked(rows pgx.Rows) error {
 	for rows.Next() {
-		var raw, digest []byte
+		var at event.Event // what the columns say
+		var digest, raw, seen []byte
 		var outcome, reason *string
 		var version *int64
-		if err := rows.Scan(&raw, &digest, &outcome, &reason, &version); err != nil {
+		err := rows.Scan(&at.TenantID, &at.Subject, &at.Source, &at.Sequence, &at.ID, &digest, &raw,
+			&seen, &outcome, &reason, &version)
+		if err != nil {
 			return err
 		}
-		c := newCandidate(t.fn, event.ParseStructured(raw), t.now)
-		if c.event == nil {
-			return fmt.Errorf("a parked event cannot be read: %w", c.invalid)
-		}
-		c.fromDB = true
+		c := t.parkedCandidate(&at, digest, raw)
 		if poison := t.poison[c.identity()]; poison != nil {
 			c.invalid = poison
 		}
-		if digest != nil {
-			c.seen = &seenRow{digest: [32]byte(digest),
+		if seen != nil {
+			c.seen = &seenRow{digest: [32]byte(seen),
 				outcome: Outcome{Kind: OutcomeKind(*outcome), Reason: *reason, Version: *version}}
 		}
 		if s := t.known.streams[c.stream()]; s != nil {
@@ -223,6 +226,21 @@ func (t *transaction) scanParked(rows pgx.Rows) error {
 		}
 	}
 	return rows.Err()
+}
+
+// parkedCandidate makes the candidate of a parked row. One whose event cannot be
+// read back, or is not the row's, becomes a dead letter when its turn comes.
+func (t *transaction) parkedCandidate(at *event.Event, digest, raw []byte) *candidate {
+	c := newCandidate(t.fn, event.ParseStructured(raw), t.now)
+	if !c.identified() || c.identity() != (identity{at.TenantID, at.Source, at.ID}) ||
+		c.event.Subject != at.Subject || c.event.Sequence != at.Sequence {
+		c = &candidate{event: at, raw: raw, invalid: event.Invalidf(event.Malformed, "the parked event cannot be read back")}
+	}
+	c.fromDB = true
+	if digest != nil { // else what parked it was of an older version
+		c.digest = [32]byte(digest)
+	}
+	return c
 }
 
 func scanCounts(into map[string]int) func(pgx.Rows) error {

@@ -23,9 +23,10 @@ import (
 
 // transaction is one attempt to decide a batch. It takes two round trips: one
 // that locks and reads, one that writes and commits; and more where parked events
-// come in or dead letters are counted.
+// come in, dead letters are counted or an event is redacted.
 type transaction struct {
-	fn     function.Definition
+	fn function.Definition
+	privacy
 	limits limits
 	bucket int       // of the aggregates that this transaction adds to
 	now    time.Time // fixed once
@@ -38,10 +39,12 @@ type transaction struct {
 	entities   map[entityKey]function.Instance
 	locked     int
 	known      known
+	redacted   map[entityKey]map[function.Name]bool // by earlier transactions, of entities that have any
 
-	decisions []decision
-	deltas    map[deltaKey]money.Decimal
-	claim     outbox.Claim
+	decisions  []decision
+	redactions []redaction // by this one
+	deltas     map[deltaKey]money.Decimal
+	claim      outbox.Claim
 }
 
 // decision is an event with what the rules say about it.
@@ -81,9 +84,13 @@ func (t *transaction) prepare() {
 	t.known = known{seen: map[identity]*seenRow{}, streams: map[streamKey]*streamRow{}, parkedOf: map[string]int{}}
 	t.entities = map[entityKey]function.Instance{}
 	t.deltas = map[deltaKey]money.Decimal{}
+	t.redacted = map[entityKey]map[function.Name]bool{}
 	for _, c := range t.batch {
-		if c.invalid == nil {
+		switch {
+		case c.invalid == nil:
 			t.addPending(c)
+		case t.confidential && c.identified():
+			t.entity(c.entity()) // the lock keeps a redaction from missing the dead letter
 		}
 	}
 	for _, key := range t.drains {
@@ -164,6 +171,9 @@ func (t *transaction) read(ctx context.Context, conn *pgxpool.Conn) (*plan, erro
 	}
 	if t.locked != len(t.entityKeys) {
 		return nil, fmt.Errorf("locking and reading: %d of %d entities are there", t.locked, len(t.entityKeys))
+	}
+	if err := t.hide(ctx, conn); err != nil {
+		return nil, err
 	}
 	p := makePlan(t.batch, t.drains, &t.known, t.limits)
 	b = &pgx.Batch{}
@@ -275,6 +285,9 @@ func (t *transaction) decideOne(c *candidate) (o Outcome, why error) {
 		return o, err
 	}
 	t.claim.Emitted = append(t.claim.Emitted, fx.Emitted...)
+	for _, name := range fx.Redacted {
+		t.redactions = append(t.redactions, redaction{c.entity(), name, o.Version})
+	}
 	for _, d := range fx.Deltas {
 		key := deltaKey{d.TenantID, d.Name, d.Key, d.Field}
 		t.deltas[key] = t.deltas[key].Add(d.Amount)
@@ -286,6 +299,15 @@ func (t *transaction) decideOne(c *candidate) (o Outcome, why error) {
 func (t *transaction) write(ctx context.Context, conn *pgxpool.Conn, p *plan) error {
 	b := &pgx.Batch{}
 	if err := t.queueWrite(b, p); err != nil {
+		return err
+	}
+	if len(t.redactions) > 0 {
+		var err error
+		if b, err = t.redact(ctx, conn, b); err != nil {
+			return err
+		}
+	}
+	if err := t.queueTelling(b); err != nil {
 		return err
 	}
 	if b.Len() == 0 { // nothing but repeats

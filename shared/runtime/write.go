@@ -49,10 +49,10 @@ ON CONFLICT (tenant_id, function, subject, source)
 DO UPDATE SET position = excluded.position, parked = excluded.parked`
 
 	insertParked = `
-INSERT INTO millrace.parked (tenant_id, function, subject, source, sequence, id, event, parked_at)
-SELECT tenant_id, $1, subject, source, sequence, id, event, $2
-FROM unnest($3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::json[])
-  AS batch (tenant_id, subject, source, sequence, id, event)`
+INSERT INTO millrace.parked (tenant_id, function, subject, source, sequence, id, digest, event, parked_at)
+SELECT tenant_id, $1, subject, source, sequence, id, digest, event, $2
+FROM unnest($3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::bytea[], $9::json[])
+  AS batch (tenant_id, subject, source, sequence, id, digest, event)`
 
 	deleteParked = `
 DELETE FROM millrace.parked AS p
@@ -62,11 +62,11 @@ WHERE p.tenant_id = batch.tenant_id AND p.function = $1 AND p.subject = batch.su
 
 	insertDeadLetters = `
 INSERT INTO millrace.dead_letters (id, function, tenant_id, source, event_id, type, subject,
-                                   kind, reason, cause, event, created_at)
-SELECT id, $1, tenant_id, source, event_id, type, subject, kind, reason, cause, event, $2
+                                   kind, reason, cause, digest, event, created_at)
+SELECT id, $1, tenant_id, source, event_id, type, subject, kind, reason, cause, digest, event, $2
 FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-            $9::text[], $10::text[], $11::text[], $12::bytea[])
-  AS batch (id, tenant_id, source, event_id, type, subject, kind, reason, cause, event)
+            $9::text[], $10::text[], $11::text[], $12::bytea[], $13::bytea[])
+  AS batch (id, tenant_id, source, event_id, type, subject, kind, reason, cause, digest, event)
 ON CONFLICT (id) DO UPDATE SET state = 'open' WHERE dead_letters.state <> 'open'`
 
 	// Sorted, so that two transactions that meet in several rows wait, but do
@@ -82,10 +82,8 @@ DO UPDATE SET value = a.value + excluded.value, version = a.version + 1`
 )
 
 // queueWrite queues the statements that make p's decisions last. Their number
-// does not depend on the size of the batch. The aggregates come last, so that
-// the rows which everybody wants are held for the commit only.
+// does not depend on the size of the batch.
 func (t *transaction) queueWrite(b *pgx.Batch, p *plan) error {
-	t.claim.Function = t.fn.FunctionName()
 	if len(t.decisions) > 0 {
 		if err := t.queueDecisions(b); err != nil {
 			return err
@@ -93,6 +91,13 @@ func (t *transaction) queueWrite(b *pgx.Batch, p *plan) error {
 	}
 	t.queueStreams(b, p)
 	t.queueDeadLetters(b, p)
+	return nil
+}
+
+// queueTelling queues what others want to know. The aggregates come last, so
+// that the rows which everybody wants are held for the commit only.
+func (t *transaction) queueTelling(b *pgx.Batch) error {
+	t.claim.Function = t.fn.FunctionName()
 	t.claimAggregates()
 	if !t.claim.Empty() {
 		if err := t.claim.Queue(b, t.now); err != nil {
@@ -169,11 +174,11 @@ func (t *transaction) queueStreams(b *pgx.Batch, p *plan) {
 	if len(p.park) > 0 {
 		keys, sequences := streamsOf(p.park)
 		tenants, subjects, sources := columns3(keys)
-		ids, events := make([]string, len(p.park)), make([][]byte, len(p.park))
+		ids, digests, events := make([]string, len(p.park)), make([][]byte, len(p.park)), make([][]byte, len(p.park))
 		for n, c := range p.park {
-			ids[n], events[n] = c.event.ID, event.AppendJSON(nil, c.event)
+			ids[n], digests[n], events[n] = c.event.ID, c.digest[:], event.AppendJSON(nil, c.event)
 		}
-		b.Queue(insertParked, fn, t.now, tenants, subjects, sources, sequences, ids, events)
+		b.Queue(insertParked, fn, t.now, tenants, subjects, sources, sequences, ids, digests, events)
 	}
 }
 
@@ -187,7 +192,7 @@ func streamsOf(events []*candidate) (keys []streamKey, sequences []int64) {
 
 // queueDeadLetters writes what could not be decided and what was refused.
 func (t *transaction) queueDeadLetters(b *pgx.Batch, p *plan) {
-	var rows deadLetters
+	rows := deadLetters{confidential: t.confidential}
 	for _, d := range p.dead {
 		rows.add(t.fn.FunctionName(), d.candidate, "undecided", d.why.Reason, d.why.Detail)
 	}
@@ -201,13 +206,14 @@ func (t *transaction) queueDeadLetters(b *pgx.Batch, p *plan) {
 	}
 	t.claim.DeadLetters = rows.ids
 	b.Queue(insertDeadLetters, t.fn.FunctionName(), t.now, rows.ids, rows.tenants, rows.sources, rows.eventIDs,
-		rows.types, rows.subjects, rows.kinds, rows.reasons, rows.causes, rows.events)
+		rows.types, rows.subjects, rows.kinds, rows.reasons, rows.causes, rows.digests, rows.events)
 }
 
 type deadLetters struct {
+	confidential                                                        bool // the function's events may be redacted
 	ids                                                                 []uuid.UUID
 	tenants, sources, eventIDs, types, subjects, kinds, reasons, causes []string
-	events                                                              [][]byte
+	digests, events                                                     [][]byte
 }
 
 // add adds a row. Its id follows from what the event is and why it is here, so
@@ -223,9 +229,9 @@ func (r *deadLetters) add(function string, c *candidate, kind, reason, cause str
 		raw = event.AppendJSON(nil, c.event)
 	}
 	hash := sha256.New()
-	content := c.digest[:]
+	content, digest := c.digest[:], c.digest[:]
 	if c.event == nil || e.ID == "" {
-		content = raw
+		content, digest = raw, nil
 	}
 	for _, part := range [][]byte{[]byte(function), []byte(kind), []byte(reason),
 		[]byte(e.TenantID), []byte(e.Source), []byte(e.ID), content} {
@@ -244,6 +250,10 @@ func (r *deadLetters) add(function string, c *candidate, kind, reason, cause str
 	r.kinds = append(r.kinds, kind)
 	r.reasons = append(r.reasons, reason)
 	r.causes = append(r.causes, storableText(cause))
+	if r.confidential && e.ID == "" {
+		raw = event.Envelope(raw) // no redaction could ever find it
+	}
+	r.digests = append(r.digests, digest)
 	r.events = append(r.events, raw)
 }
 
