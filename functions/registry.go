@@ -5,6 +5,7 @@ package functions
 import (
 	"github.com/millrace/millrace/functions/agent"
 	"github.com/millrace/millrace/functions/ledger"
+	"github.com/millrace/millrace/functions/message"
 	"github.com/millrace/millrace/functions/position"
 	"github.com/millrace/millrace/functions/trade"
 	"github.com/millrace/millrace/shared/function"
@@ -15,6 +16,7 @@ func All() []function.Definition {
 	return []function.Definition{
 		agent.New(),
 		ledger.New(),
+		message.New(),
 		position.New(),
 		trade.New(),
 	}

@@ -25,7 +25,7 @@ import (
 
 // What a JSON Schema has no words for. Everything else that a function refuses
 // to read, the schema must refuse, and the other way round.
-var beyondSchema = regexp.MustCompile(`sum to|digits after the point of`)
+var beyondSchema = regexp.MustCompile(`sum to|digits after the point of|^bad-payload: details`)
 
 // all are the event types of all functions.
 func all() iter.Seq2[function.Definition, string] {

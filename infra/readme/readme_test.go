@@ -59,7 +59,7 @@ var variable = []struct{ pattern, with string }{
 	{`(?m)^ *\.\.\. .*\n`, ""}, // progress, on a slow machine
 	{`\d{4}-\d\d-\d\dT[\d:.]+Z`, "TIME"},
 	{`partition \d+, offset \d+`, "partition N, offset N"},
-	{`(?m)^(trade|position|ledger)( +up +up) +\S+`, "$1$2 N"},
+	{`(?m)^([a-z-]+)( +up +up) +\S+`, "$1$2 N"},
 	{` +`, " "},
 	{`(?m) +$`, ""},
 	{`\x00`, ""},

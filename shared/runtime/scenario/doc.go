@@ -8,6 +8,7 @@
 //	send      events, one a line, as one request; says what became of each
 //	emitted   what went to Kafka since the last time
 //	rows      what is in the named tables of schema millrace
+//	query     what a query returns
 //	dead      the dead letters
 //	streams   the position of each stream, and its parked events
 //	redis     what Redis shows

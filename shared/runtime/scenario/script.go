@@ -55,6 +55,8 @@ func (w *World) command(t *testing.T, d *datadriven.TestData) string {
 		return formatMessages(w.Published(t.Context(), t))
 	case "rows":
 		return w.rows(t, d)
+	case "query":
+		return formatRows(w.query(t, d.Input))
 	case "dead":
 		return formatRows(w.query(t, readDead))
 	case "streams":
