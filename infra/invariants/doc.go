@@ -8,6 +8,7 @@
 //	I6  no committed offset is ahead of committed effects
 //	I7  folding the audit log from the beginning gives the live tables and
 //	    exactly the events that the targets have decided
+//	I8  nothing that is stored says what was redacted
 //
 // It trusts nothing that the functions, the triggers or the relay say of
 // themselves: it reads Kafka's records, PostgreSQL's tables and Redis, and

@@ -15,7 +15,7 @@ import (
 const (
 	// One statement, so that an event that leaves parking meanwhile is not missed.
 	findDecided = `
-SELECT batch.n, s.digest, p.event
+SELECT batch.n, s.digest, p.digest, p.event
 FROM unnest($2::int[], $3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[])
   AS batch (n, tenant_id, source, id, subject, sequence)
 LEFT JOIN millrace.seen AS s ON s.tenant_id = batch.tenant_id AND s.source = batch.source AND s.id = batch.id
@@ -25,7 +25,7 @@ LEFT JOIN millrace.parked AS p
 WHERE s.id IS NOT NULL OR p.id IS NOT NULL`
 
 	findDead = `
-SELECT batch.n, d.event
+SELECT batch.n, d.digest, d.event
 FROM unnest($2::int[], $3::text[], $4::text[], $5::text[]) AS batch (n, tenant_id, source, id)
 JOIN millrace.dead_letters AS d
   ON d.tenant_id = batch.tenant_id AND d.source = batch.source AND d.event_id = batch.id AND d.function = $1`
@@ -74,12 +74,12 @@ func (c *check) fates(ctx context.Context, function string, events []*event.Even
 		return nil, err
 	}
 	var n int
-	var seen, waiting []byte
-	if _, err := pgx.ForEachRow(rows, []any{&n, &seen, &waiting}, func() error {
+	var seen, digest, waiting []byte
+	if _, err := pgx.ForEachRow(rows, []any{&n, &seen, &digest, &waiting}, func() error {
 		switch {
 		case bytes.Equal(seen, digests[n]):
 			fates[n] = decided
-		case waiting != nil && digestIs(waiting, digests[n]):
+		case waiting != nil && digestIs(digest, waiting, digests[n]):
 			fates[n] = parked
 		}
 		return nil
@@ -105,9 +105,9 @@ func (c *check) findDead(ctx context.Context, function string, events []*event.E
 		return err
 	}
 	var n int
-	var raw []byte
-	_, err = pgx.ForEachRow(rows, []any{&n, &raw}, func() error {
-		if digestIs(raw, digests[n]) {
+	var digest, raw []byte
+	_, err = pgx.ForEachRow(rows, []any{&n, &digest, &raw}, func() error {
+		if digestIs(digest, raw, digests[n]) {
 			fates[n] = dead
 		}
 		return nil
@@ -115,13 +115,18 @@ func (c *check) findDead(ctx context.Context, function string, events []*event.E
 	return err
 }
 
-func digestIs(raw, digest []byte) bool {
-	e := event.ParseStructured(raw).Event
-	if e == nil {
-		return false
+// digestIs compares the digest of a row, which a redaction keeps, or where it
+// has none that of its event.
+func digestIs(digest, raw, want []byte) bool {
+	if digest == nil {
+		e := event.ParseStructured(raw).Event
+		if e == nil {
+			return false
+		}
+		is := e.Digest()
+		digest = is[:]
 	}
-	is := e.Digest()
-	return bytes.Equal(is[:], digest)
+	return bytes.Equal(digest, want)
 }
 
 // storable reports whether PostgreSQL can be asked for an event: one with an

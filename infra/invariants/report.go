@@ -14,7 +14,7 @@ type Report struct {
 
 // Broken is one way in which an invariant is broken.
 type Broken struct {
-	Invariant string // I1 to I7
+	Invariant string // I1 to I8
 	What      string
 	Rows      []string // the first ones
 	Count     int      // of all rows
@@ -38,7 +38,7 @@ func (r *Report) Holds() bool { return len(r.Broken) == 0 }
 func (r *Report) String() string {
 	var out strings.Builder
 	if r.Holds() {
-		out.WriteString("I1 to I7 hold")
+		out.WriteString("I1 to I8 hold")
 	} else {
 		fmt.Fprintf(&out, "%d invariants are broken", r.invariants())
 	}

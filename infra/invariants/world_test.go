@@ -190,6 +190,11 @@ func traffic() []*kgo.Record {
 		record(4, `agent.signed-out.v1 A2 source=/desktop subject=agent-7 {}`),
 		record(4, `agent.status-changed.v1 A3 source=/desktop subject=agent-8 {"status":"busy"}`), // refused
 		record(4, `agent.signed-in.v1 A4 source=/desktop subject=agent-9 {}`),
+		record(5, `message.sent.v1 M1 source=/chat subject=conv-1 {"author":"ann","text":"secret"}`),
+		record(5, `message.sent.v1 M1 source=/chat subject=conv-1 {"author":"ann","text":"another secret"}`),      // same id, other payload
+		record(5, `message.edited.v1 M2 source=/chat subject=conv-1 sequence=2 {"message":"M1","text":"secret"}`), // parked
+		record(5, `message.redacted.v1 M3 source=/chat subject=conv-1 {"message":"M1"}`),
+		record(5, `message.edited.v1 M4 source=/chat subject=conv-1 {"message":"M1","text":"secret"}`), // refused
 		null,
 		{Topic: "trade-events", Partition: 1, Value: []byte(`{"no":"event"}`)},
 		binary,
