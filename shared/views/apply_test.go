@@ -367,7 +367,7 @@ func TestMany(t *testing.T) {
 				Recent{Key: Key(tenant, "r"), Member: id, Version: 1, Score: float64(i), Value: id, Keep: 10, Present: true})
 		}
 		result, err := Apply(t.Context(), client, views, soon())
-		if err != nil || result.Count(Applied) != len(views) {
+		if err != nil || !result.Settled() { // on a busy machine the client sends again
 			t.Fatal(result.Count(Applied), err)
 		}
 		if n := client.ZCard(t.Context(), Key(tenant, "m")).Val(); n != callViews+200 {
