@@ -116,7 +116,7 @@ func (w *Waiter) stale(ctx context.Context, events []Stored, known map[identity]
 		}
 	}
 	if len(ids) == 0 {
-		return nil, nil
+		return nil, nil //nolint:nilnil // nothing is stale
 	}
 	found, err := lookUp(ctx, w.conn, ids, w.since)
 	if err != nil {
