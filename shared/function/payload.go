@@ -3,6 +3,7 @@ package function
 import (
 	"errors"
 	"fmt"
+	"reflect"
 
 	"github.com/go-json-experiment/json"
 	"github.com/go-json-experiment/json/jsontext"
@@ -38,6 +39,8 @@ func describe(err error) error {
 	switch {
 	case errors.Is(semantic.Err, json.ErrUnknownName):
 		return fmt.Errorf("%s is unknown: the type has no such member", at)
+	case semantic.JSONKind == jsontext.KindNumber && semantic.GoType != nil && semantic.GoType.ConvertibleTo(reflect.TypeFor[int64]()):
+		return fmt.Errorf("%s must be a whole number within 64 bits, without a point or an exponent", at)
 	case semantic.Err == nil || semantic.JSONKind != jsontext.KindString:
 		return fmt.Errorf("%s must not be %s", at, kinds[semantic.JSONKind])
 	}
