@@ -4,6 +4,7 @@ package functions
 
 import (
 	"github.com/millrace/millrace/functions/agent"
+	"github.com/millrace/millrace/functions/conversation"
 	"github.com/millrace/millrace/functions/ledger"
 	"github.com/millrace/millrace/functions/message"
 	"github.com/millrace/millrace/functions/position"
@@ -15,6 +16,7 @@ import (
 func All() []function.Definition {
 	return []function.Definition{
 		agent.New(),
+		conversation.New(),
 		ledger.New(),
 		message.New(),
 		position.New(),

@@ -13,7 +13,7 @@ import (
 // welcome says what runs and what to do with it.
 func (a *app) welcome(at platform.Addresses, f platform.Folders, took time.Duration) {
 	for _, p := range at.Processes {
-		fmt.Fprintf(a.Out, "  %-16s %s\n", p.Name, p.URL)
+		fmt.Fprintf(a.Out, "  %-20s %s\n", p.Name, p.URL)
 	}
 	fmt.Fprintf(a.Out, `
 Millrace is up after %.1f s. Data and logs are in %s.
