@@ -80,6 +80,8 @@ FROM millrace.fills WHERE id = 'F1'`},
 		sql: `DELETE FROM millrace.postings WHERE journal = 'acct-3' AND line > 2`},
 	{world: "rows", invariant: "I4", what: "balances that are not the sum of their postings", row: "account=acct-1",
 		sql: `UPDATE millrace.aggregates SET value = value + 1 WHERE key = 'acct-1'`},
+	{world: "rows", invariant: "I4", what: "agents' counts that are not those of their conversations", row: "agent=agent-1 open=1 conversations=1 closed=2 closed_conversations=1",
+		sql: `UPDATE millrace.aggregates SET value = value + 1 WHERE key = 'agent-1' AND field = 'closed'`},
 
 	{world: "order", invariant: "I3", what: "entities whose versions are not contiguous", row: "version=4 before=2",
 		sql: `DELETE FROM millrace.audit WHERE ` + acct1 + ` AND function = 'trade' AND version = 3`},

@@ -3,7 +3,8 @@
 //	I1  every acknowledged event is in the effects, parked or a dead letter
 //	I2  one effect for each identity (tenant, source, id)
 //	I3  per stream the decided sequence is contiguous, per entity the versions are
-//	I4  postings sum to zero per entry and currency, and make the balances
+//	I4  postings sum to zero per entry and currency, and make the balances;
+//	    conversations make the agents' counts
 //	I5  Redis equals what PostgreSQL says
 //	I6  no committed offset is ahead of committed effects
 //	I7  folding the audit log from the beginning gives the live tables and

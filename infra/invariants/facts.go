@@ -6,9 +6,10 @@ import "fmt"
 // own: I2 for facts, I4 for the ledger. I7 covers every function's tables as a
 // whole; these name the row.
 var factRules = map[string][]rule{
-	"message":  facts("message", "millrace.messages", "conversation", "number", "'message.sent.v1'"),
-	"trade":    facts("trade", "millrace.trades", "account", "booked", "'trade.executed.v1'"),
-	"position": facts("position", "millrace.fills", "account", "NULL", "'position.fill-booked.v1'"),
+	"conversation": conversationRules,
+	"message":      facts("message", "millrace.messages", "conversation", "number", "'message.sent.v1'"),
+	"trade":        facts("trade", "millrace.trades", "account", "booked", "'trade.executed.v1'"),
+	"position":     facts("position", "millrace.fills", "account", "NULL", "'position.fill-booked.v1'"),
 	"ledger": append(facts("ledger", "millrace.entries", "journal", "version", "'ledger.posted.v1', 'ledger.reversed.v1'"),
 		ledgerRules...),
 }
@@ -59,4 +60,18 @@ FULL JOIN (
     GROUP BY tenant_id, account, currency
 ) AS p USING (tenant_id, account, currency)
 WHERE b.amount IS DISTINCT FROM p.amount`},
+}
+
+// conversationRules are I4 for what agents have.
+var conversationRules = []rule{
+	{"I4", "agents' counts that are not those of their conversations", `
+SELECT tenant_id, agent, a.open, c.open AS conversations, a.closed, c.closed AS closed_conversations
+FROM millrace.agent_counts AS a
+FULL JOIN (
+    SELECT tenant_id, agent, count(*) FILTER (WHERE closed_at IS NULL) AS open, count(closed_at) AS closed
+    FROM millrace.conversations
+    WHERE agent IS NOT NULL
+    GROUP BY tenant_id, agent
+) AS c USING (tenant_id, agent)
+WHERE (a.open, a.closed) IS DISTINCT FROM (coalesce(c.open, 0), coalesce(c.closed, 0))`},
 }

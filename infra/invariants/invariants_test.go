@@ -18,9 +18,9 @@ func TestWhatRanHolds(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	// Of the traffic 28 records, and 15 that trade emits: for four executions, an
+	// Of the traffic 33 records, and 15 that trade emits: for four executions, an
 	// amendment and a cancellation.
-	const want = "I1 to I8 hold (43 records, 0 waiting, 0 sent; 16 entities, 33 events, 15 emitted; 32 views)\n"
+	const want = "I1 to I8 hold (48 records, 0 waiting, 0 sent; 18 entities, 38 events, 15 emitted; 37 views)\n"
 	if got := report.String(); got != want {
 		t.Errorf("got %swant %s", got, want)
 	}

@@ -195,6 +195,11 @@ func traffic() []*kgo.Record {
 		record(5, `message.edited.v1 M2 source=/chat subject=conv-1 sequence=2 {"message":"M1","text":"secret"}`), // parked
 		record(5, `message.redacted.v1 M3 source=/chat subject=conv-1 {"message":"M1"}`),
 		record(5, `message.edited.v1 M4 source=/chat subject=conv-1 {"message":"M1","text":"secret"}`), // refused
+		record(5, `conversation.queued.v1 C1 subject=conv-1 {"queue":"billing","priority":2}`),
+		record(5, `conversation.transferred.v1 C2 subject=conv-1 {"agent":"agent-1"}`),
+		record(5, `conversation.assigned.v1 C3 subject=conv-2 {"agent":"agent-1"}`),
+		record(5, `conversation.closed.v1 C4 subject=conv-2 {}`),
+		record(5, `conversation.assigned.v1 C5 subject=conv-2 {"agent":"agent-2"}`), // refused
 		null,
 		{Topic: "trade-events", Partition: 1, Value: []byte(`{"no":"event"}`)},
 		binary,
