@@ -9,9 +9,6 @@ import (
 // opened, and in the queue where it waits; and that it is in none of its former
 // ones.
 func render(e *function.Entity[Conversation]) []views.View {
-	if e.Version == 0 {
-		return nil // what came of it so far is parked
-	}
 	c := &e.State
 	list := []views.View{views.Member{
 		Key: views.Key(e.TenantID, "active-conversations"), Member: e.Subject, Version: e.Version,

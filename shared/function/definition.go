@@ -127,7 +127,7 @@ func (f *Function[S]) QueueLoadAll(b *pgx.Batch, entities []Instance) {
 
 // RenderViews implements Definition.
 func (f *Function[S]) RenderViews(i Instance) []views.View {
-	if f.Views == nil {
+	if f.Views == nil || i.Header().Version == 0 {
 		return nil
 	}
 	return f.Views(own[S](i))

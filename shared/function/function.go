@@ -36,7 +36,8 @@ type Function[S any] struct {
 	// rows from the beginning gives it.
 	LoadAll func(b *pgx.Batch, entities []*Entity[S])
 	// Views renders what Redis shows of an entity: pure, and for a state that
-	// holds only what a batch loaded and changed, just the views of that.
+	// holds only what a batch loaded and changed, just the views of that. An
+	// entity whose events are all parked shows nothing: it is not called.
 	Views func(e *Entity[S]) []views.View
 	// Aggregates renders the views of a changed aggregate, by its name.
 	Aggregates map[string]func(a Aggregate) []views.View
