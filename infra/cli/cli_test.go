@@ -57,6 +57,9 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		"send, no such file":  {[]string{"send", "--file", filepath.Join(empty, "none")}, 1, "no such file"},
 		"entity, torn":        {[]string{"status", "--entity", "acme"}, 1, "tenant/function/subject"},
 		"send, no tenant":     {[]string{"send", "--data", "{}", "--type", "trade.executed.v1"}, 1, "tenantid is missing"},
+		"new, no name":        {[]string{"new"}, 2, "want one name, got 0 (try: millrace new --help)"},
+		"new, wrong name":     {[]string{"new", "my-visit"}, 1, `"my-visit" is no name for a function: want 2 to 30 letters`},
+		"new, taken name":     {[]string{"new", "trade"}, 1, `"trade" is a function of Millrace already`},
 		"help":                {[]string{"up", "--help"}, 0, "KAFKA_BROKERS"},
 		"help without a word": {nil, 0, "millrace send"},
 	} {
@@ -66,6 +69,13 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 				t.Errorf("status %d, want %d; output lacks %q:\n%s", status, test.status, test.want, out)
 			}
 		})
+	}
+}
+
+func TestNewNeedsTheRepository(t *testing.T) {
+	t.Chdir(t.TempDir())
+	if status, out := run(t, "new", "visit"); status != 1 || !strings.Contains(out, "is not within a checkout of github.com/millrace/millrace") {
+		t.Errorf("status %d:\n%s", status, out)
 	}
 }
 

@@ -24,14 +24,7 @@ const (
 
 // Functions are the event families, each with a topic of its own.
 func Functions() []string {
-	return []string{
-		"agent",
-		"conversation",
-		"message",
-		"trade",
-		"position",
-		"ledger",
-	}
+	return []string{"agent", "conversation", "message", "trade", "position", "ledger"}
 }
 
 // Events is the topic that a function consumes.
