@@ -32,7 +32,7 @@ func TestViewsAreTheLastMessages(t *testing.T) {
 		events[n].Time = events[n].Time.AddDate(0, -n%3, 0)
 	}
 	store.Batch(t.Context(), t, events)
-	entity := New().NewEntity(function.Head{TenantID: functiontest.Tenant, Subject: conversation})
+	entity := New().NewEntity(function.Head{TenantID: functiontest.Tenant, Subject: conversation, Version: 1})
 	b := &pgx.Batch{}
 	New().QueueLoadViews(b, []function.Instance{entity})
 	if err := conn.SendBatch(t.Context(), b).Close(); err != nil {
