@@ -26,7 +26,7 @@ func TestSettingsAreDocumented(t *testing.T) {
 	}
 	text := string(doc)
 	for name, dirs := range map[string][]string{
-		"function": {"shared/runtime", "shared/postgres", "shared/kafka"},
+		"function": {"shared/runtime", "shared/binding", "shared/postgres", "shared/kafka"},
 		"trigger":  {"triggers/kafka", "shared/kafka"},
 		"relay":    {"triggers/relay", "shared/postgres", "shared/kafka"},
 	} {

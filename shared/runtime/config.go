@@ -7,6 +7,7 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
+	"github.com/millrace/millrace/shared/binding"
 	"github.com/millrace/millrace/shared/kafka"
 	"github.com/millrace/millrace/shared/postgres"
 	"github.com/millrace/millrace/shared/views"
@@ -37,12 +38,8 @@ type Config struct {
 	QueueEvents int `env:"QUEUE_EVENTS" envDefault:"20000"`
 	// TenantShare is the part of the queue, in per cent, that one tenant may fill.
 	TenantShare int `env:"TENANT_SHARE" envDefault:"50"`
-	// BodyBytes is how many bytes of requests may be in the process at once.
-	BodyBytes int64 `env:"BODY_BYTES" envDefault:"134217728"`
-	// MaxBodyBytes is the limit of one request.
-	MaxBodyBytes int64 `env:"MAX_BODY_BYTES" envDefault:"8388608"`
-	// MaxEventBytes is the limit of one event.
-	MaxEventBytes int `env:"MAX_EVENT_BYTES" envDefault:"1048576"`
+	// Requests bounds requests in bytes.
+	Requests binding.Limits
 	// RequestTimeout is the deadline of a request: for room, and then for the
 	// commit.
 	RequestTimeout time.Duration `env:"REQUEST_TIMEOUT" envDefault:"20s"`
@@ -81,16 +78,14 @@ func ParseConfig() (Config, error) {
 
 // Validate names everything that is out of range.
 func (c *Config) Validate() error {
-	errs := []error{c.Postgres.Validate(), views.CheckURL(c.RedisURL), kafka.CheckBrokers(c.KafkaBrokers), c.Kafka.Validate()}
+	errs := []error{c.Postgres.Validate(), c.Requests.Validate(), views.CheckURL(c.RedisURL), kafka.CheckBrokers(c.KafkaBrokers), c.Kafka.Validate()}
 	for _, v := range []struct {
 		name       string
 		value, min int
 	}{
 		{"PORT", c.Port, 1}, {"SHARDS", c.Shards, 1}, {"MAX_BATCH", c.MaxBatch, 1},
 		{"QUEUE_EVENTS", c.QueueEvents, 1}, {"TENANT_SHARE", c.TenantShare, 1},
-		{"MAX_EVENT_BYTES", c.MaxEventBytes, 1}, {"EMIT_BACKLOG", c.EmitBacklog, 1},
-		{"MAX_BODY_BYTES", int(c.MaxBodyBytes), c.MaxEventBytes},
-		{"BODY_BYTES", int(c.BodyBytes), int(c.MaxBodyBytes)},
+		{"EMIT_BACKLOG", c.EmitBacklog, 1},
 		{"DRAIN_LIMIT", c.Limits.Drain, 1}, {"PARKED_LIMIT", c.Limits.Parked, 0},
 		{"DEAD_LETTER_LIMIT", c.Limits.DeadLetters, 1},
 	} {

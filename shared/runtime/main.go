@@ -17,8 +17,8 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/redis/go-redis/v9"
-	"golang.org/x/sync/semaphore"
 
+	"github.com/millrace/millrace/shared/binding"
 	"github.com/millrace/millrace/shared/function"
 	"github.com/millrace/millrace/shared/outbox"
 	"github.com/millrace/millrace/shared/postgres"
@@ -89,7 +89,7 @@ type process struct {
 func newProcess(p *Processor, config Config) *process {
 	in := &intake{
 		fn: p.fn, config: config, seed: maphash.MakeSeed(),
-		bodies:    semaphore.NewWeighted(config.BodyBytes),
+		reader:    binding.NewReader(config.Requests),
 		admission: newAdmission(config.QueueEvents, config.TenantShare),
 	}
 	s := &process{intake: in, config: config, metrics: newMetrics(p.fn.FunctionName(), in.admission)}
@@ -136,6 +136,7 @@ func serve(ctx context.Context, listener net.Listener, s *process, relay *outbox
 func (s *process) handler(stopping context.Context, pool *pgxpool.Pool) http.Handler {
 	mux := http.NewServeMux()
 	mux.Handle("/{$}", s.intake)
+	mux.HandleFunc("/call", s.intake.serveCall)
 	server.Health(mux, stopping, func(ctx context.Context) error { return postgres.Check(ctx, pool) })
 	mux.Handle("GET /metrics", s.metrics.handler())
 	return mux

@@ -17,6 +17,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/millrace/millrace/shared/binding"
 	"github.com/millrace/millrace/shared/event"
 	"github.com/millrace/millrace/shared/outbox"
 )
@@ -24,8 +25,8 @@ import (
 // newIntake serves the world's function.
 func newIntake(t *testing.T, w *world, change func(*Config)) (s *process, url string) {
 	t.Helper()
-	c := Config{Shards: 4, MaxBatch: 100, QueueEvents: 1000, TenantShare: 50, BodyBytes: 1 << 24,
-		MaxBodyBytes: 1 << 20, MaxEventBytes: 1 << 16, RequestTimeout: time.Minute}
+	c := Config{Shards: 4, MaxBatch: 100, QueueEvents: 1000, TenantShare: 50, RequestTimeout: time.Minute,
+		Requests: binding.Limits{BodyBytes: 1 << 24, MaxBodyBytes: 1 << 20, MaxEventBytes: 1 << 16}}
 	if change != nil {
 		change(&c)
 	}
@@ -85,21 +86,21 @@ func TestServer(t *testing.T) {
 		status      int
 		answer      string
 	}{
-		{"batch", batchMedia, batchOf(add("a", "x", 0, 1), add("b", "y", 0, 1)), nil, 202, ""},
-		{"batch with charset", batchMedia + "; charset=utf-8", batchOf(add("c", "x", 0, 1)), nil, 202, ""},
-		{"empty batch", batchMedia, []byte("[]"), nil, 202, ""},
-		{"structured", structuredMedia, one, nil, 202, ""},
+		{"batch", binding.BatchMedia, batchOf(add("a", "x", 0, 1), add("b", "y", 0, 1)), nil, 202, ""},
+		{"batch with charset", binding.BatchMedia + "; charset=utf-8", batchOf(add("c", "x", 0, 1)), nil, 202, ""},
+		{"empty batch", binding.BatchMedia, []byte("[]"), nil, 202, ""},
+		{"structured", binding.StructuredMedia, one, nil, 202, ""},
 		{"binary", "application/json", []byte(`{"amount":1}`), binary, 202, ""},
-		{"poison in a batch", batchMedia, []byte(`[{"specversion":"1.0"},7]`), nil, 202, ""},
-		{"poison alone", structuredMedia, []byte(`no event`), nil, 202, ""},
+		{"poison in a batch", binding.BatchMedia, []byte(`[{"specversion":"1.0"},7]`), nil, 202, ""},
+		{"poison alone", binding.StructuredMedia, []byte(`no event`), nil, 202, ""},
 		{"binary with a header twice", "application/json", nil, append(binary, "Ce-Id: other"), 400, "Ce-Id comes 2 times"},
-		{"no batch", batchMedia, []byte(`{}`), nil, 400, "want a JSON array"},
-		{"cut short", batchMedia, batchOf(add("d", "x", 0, 1))[:30], nil, 400, "reading event 0"},
-		{"too many events", batchMedia, []byte("[" + strings.Repeat("0,", maxEvents) + "0]"), nil, 413, "10000 events"},
+		{"no batch", binding.BatchMedia, []byte(`{}`), nil, 400, "want a JSON array"},
+		{"cut short", binding.BatchMedia, batchOf(add("d", "x", 0, 1))[:30], nil, 400, "reading event 0"},
+		{"too many events", binding.BatchMedia, []byte("[" + strings.Repeat("0,", binding.MaxEvents) + "0]"), nil, 413, "10000 events"},
 		{"no event at all", "text/plain", []byte("hello"), nil, 415, "text/plain"},
-		{"compressed", batchMedia, nil, []string{"Content-Encoding: gzip"}, 415, "gzip"},
-		{"large body", batchMedia, make([]byte, 1<<20+1), nil, 413, "1048576 bytes"},
-		{"large event", batchMedia, batchOf(add("e", "x", 0, 1, strings.Repeat("n", 1<<16))), nil, 413, "65536"},
+		{"compressed", binding.BatchMedia, nil, []string{"Content-Encoding: gzip"}, 415, "gzip"},
+		{"large body", binding.BatchMedia, make([]byte, 1<<20+1), nil, 413, "1048576 bytes"},
+		{"large event", binding.BatchMedia, batchOf(add("e", "x", 0, 1, strings.Repeat("n", 1<<16))), nil, 413, "65536"},
 	} {
 		status, answer := post(t, url, test.media, test.body, test.headers...)
 		if status != test.status || !strings.Contains(answer, test.answer) || test.answer == "" && answer != "" {
@@ -132,7 +133,7 @@ func TestServerUnderLoad(t *testing.T) {
 			for i := range events {
 				batch = append(batch, add(fmt.Sprintf("%d-%d", n, i), fmt.Sprint("x", i%7), 0, 1))
 			}
-			if status, answer := post(t, url, batchMedia, batchOf(append(batch, batch...)...)); status != 202 {
+			if status, answer := post(t, url, binding.BatchMedia, batchOf(append(batch, batch...)...)); status != 202 {
 				t.Errorf("got %d %s", status, answer)
 			}
 		})
@@ -155,7 +156,7 @@ func TestServerOverload(t *testing.T) {
 	if err := s.intake.admission.acquire(t.Context(), want("other", 1)); err != nil {
 		t.Fatal(err)
 	}
-	status, answer := post(t, url, batchMedia, body)
+	status, answer := post(t, url, binding.BatchMedia, body)
 	if status != http.StatusTooManyRequests || !strings.Contains(answer, "no room for 1 events") {
 		t.Errorf("got %d %s while there is no room, want 429", status, answer)
 	}
@@ -168,14 +169,14 @@ func TestServerOverload(t *testing.T) {
 	if _, err := blocker.Exec(t.Context(), `SELECT FROM millrace.entities FOR UPDATE`); err != nil {
 		t.Fatal(err)
 	}
-	if status, _ := post(t, url, batchMedia, body); status != http.StatusGatewayTimeout {
+	if status, _ := post(t, url, binding.BatchMedia, body); status != http.StatusGatewayTimeout {
 		t.Errorf("got %d while the database does not go on, want 504", status)
 	}
 	if err := blocker.Rollback(t.Context()); err != nil {
 		t.Fatal(err)
 	}
 	for status = 0; status != http.StatusAccepted; { // the shard may still hold the first
-		status, _ = post(t, url, batchMedia, body)
+		status, _ = post(t, url, binding.BatchMedia, body)
 	}
 	expect(t, w.text(t, `SELECT total::text FROM counters`), "2")
 }

@@ -1,0 +1,92 @@
+package binding
+
+import (
+	"errors"
+	"mime"
+	"net/http"
+	"net/url"
+	"strings"
+
+	"github.com/millrace/millrace/shared/event"
+	"github.com/millrace/millrace/shared/fault"
+)
+
+// Media types of events.
+const (
+	BatchMedia      = "application/cloudevents-batch+json"
+	StructuredMedia = "application/cloudevents+json"
+)
+
+// parse reads the events of a request in one of the three modes of the
+// CloudEvents HTTP binding.
+// https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md
+func parse(r *http.Request, body []byte) ([]event.Received, error) {
+	contentType := r.Header.Get("Content-Type")
+	media, _, _ := mime.ParseMediaType(contentType)
+	switch {
+	case len(r.Header["Content-Type"]) > 1:
+		return nil, fault.New(fault.Unreadable, "header Content-Type comes %d times", len(r.Header["Content-Type"]))
+	case media == BatchMedia:
+		return parseBatch(body)
+	case media == StructuredMedia:
+		return []event.Received{event.ParseStructured(body)}, nil
+	case r.Header.Get("Ce-Specversion") != "":
+		attributes, err := headerAttributes(r.Header)
+		if err != nil {
+			return nil, err
+		}
+		return []event.Received{event.ParseBinary(attributes, contentType, body)}, nil
+	}
+	return nil, fault.New(fault.WrongMedia, "want %s, %s, or ce- headers; got content type %q", BatchMedia, StructuredMedia, contentType)
+}
+
+func parseBatch(body []byte) ([]event.Received, error) {
+	received, err := event.ParseBatch(body, MaxEvents)
+	if errors.Is(err, event.ErrTooMany) {
+		return nil, fault.New(fault.TooLarge, "a request may have %d events", MaxEvents)
+	}
+	if err != nil {
+		return nil, fault.New(fault.Unreadable, "%v", err)
+	}
+	return received, nil
+}
+
+func headerAttributes(h http.Header) (map[string]string, error) {
+	attributes := map[string]string{}
+	for name, values := range h {
+		attribute, ok := strings.CutPrefix(strings.ToLower(name), "ce-")
+		if !ok {
+			continue
+		}
+		if len(values) != 1 {
+			return nil, fault.New(fault.Unreadable, "header %s comes %d times", name, len(values))
+		}
+		attributes[attribute] = decodeHeader(values[0])
+	}
+	return attributes, nil
+}
+
+// decodeHeader undoes what the HTTP binding does to values that a header cannot
+// hold: it percent-encodes them, and once let them be quoted strings. A percent
+// sign that begins no such code stands for itself, as in what older clients
+// send.
+func decodeHeader(value string) string {
+	if len(value) >= 2 && value[0] == '"' && value[len(value)-1] == '"' {
+		value = unquote(value[1 : len(value)-1])
+	}
+	if decoded, err := url.PathUnescape(value); err == nil {
+		return decoded
+	}
+	return value
+}
+
+func unquote(quoted string) string {
+	var out strings.Builder
+	for i := 0; i < len(quoted); i++ {
+		if quoted[i] == '\\' && i+1 < len(quoted) {
+			i++
+		}
+		out.WriteByte(quoted[i])
+	}
+	return out.String()
+}
