@@ -3,6 +3,8 @@ package topics
 import (
 	"strconv"
 	"time"
+
+	"github.com/millrace/millrace/shared/kafka"
 )
 
 // Settings that all topics share.
@@ -23,15 +25,13 @@ const (
 )
 
 // Functions are the event families, each with a topic of its own.
-func Functions() []string {
-	return []string{"agent", "conversation", "message", "trade", "position", "ledger"}
-}
+func Functions() []string { return kafka.Functions() }
 
 // Events is the topic that a function consumes.
-func Events(function string) string { return function + "-events" }
+func Events(function string) string { return kafka.Events(function) }
 
 // DeadLetters is the topic for what a function's trigger could not hand over.
-func DeadLetters(function string) string { return Events(function) + "-dead-letter" }
+func DeadLetters(function string) string { return kafka.DeadLetters(function) }
 
 // Topic is one topic with its settings, fit for a cluster of a given size.
 type Topic struct {

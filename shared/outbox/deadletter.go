@@ -10,6 +10,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/millrace/millrace/shared/event"
+	"github.com/millrace/millrace/shared/kafka"
 )
 
 const (
@@ -84,7 +85,7 @@ func (d *deadLetter) message() Message {
 		{"knativeerrorcode", d.code()},
 		{"knativeerrordata", errorData(d.reason + ": " + d.cause)},
 	}
-	topic := d.function + deadLettersTopic
+	topic := kafka.DeadLetters(d.function)
 	received := event.ParseStructured(d.event)
 	if received.Event == nil {
 		headers := make([]Header, len(attributes))

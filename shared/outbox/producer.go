@@ -4,16 +4,9 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"time"
 
 	"github.com/IBM/sarama"
-
-	"github.com/millrace/millrace/shared/kafka"
 )
-
-// MaxMessageBytes bounds a record: a little below the 1,048,588 bytes that a
-// topic takes by default. https://kafka.apache.org/documentation/#topicconfigs_max.message.bytes
-const MaxMessageBytes = 1 << 20
 
 // Producer is the Publisher for Kafka. It connects when it is first needed and
 // anew after every failure, so that a process may start before its Kafka.
@@ -23,34 +16,6 @@ type Producer struct {
 	// turn is held by whoever sends: one at a time, for the order.
 	turn   chan struct{}
 	client sarama.SyncProducer // nil: not connected
-}
-
-// ProducerConfig returns the settings that a Producer needs.
-func ProducerConfig(s kafka.Security) *sarama.Config {
-	c := sarama.NewConfig()
-	s.Apply(c)
-	c.ClientID = "millrace-relay"
-	c.Version = sarama.V2_6_0_0 // the least that all of this needs
-	// Together these keep the order within a partition over retries, and make
-	// no retry a second record.
-	c.Producer.Idempotent = true
-	c.Producer.RequiredAcks = sarama.WaitForAll
-	c.Net.MaxOpenRequests = 1
-	// Long enough for a new leader to be elected. Retries that run out cost
-	// other partitions theirs, since sarama then gives the producer a new epoch.
-	c.Producer.Retry.Max = 7
-	c.Producer.Retry.BackoffFunc = sarama.NewExponentialBackoff(100*time.Millisecond, 2*time.Second)
-	c.Producer.MaxMessageBytes = MaxMessageBytes
-	c.Producer.Return.Successes = true
-	c.Producer.Return.Errors = true
-	// A topic that is missing is somebody's mistake: one made in passing would
-	// lack its settings.
-	c.Metadata.AllowAutoTopicCreation = false
-	// An outage is to be found out in seconds: claims wait better in the outbox.
-	c.Net.DialTimeout = 3 * time.Second
-	c.Net.ReadTimeout = 10 * time.Second
-	c.Net.WriteTimeout = 10 * time.Second
-	return c
 }
 
 // NewProducer makes a Producer without connecting.

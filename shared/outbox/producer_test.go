@@ -26,7 +26,7 @@ const testTopic = "trade-events"
 
 func newTestProducer(t *testing.T, brokers []string) *Producer {
 	t.Helper()
-	config := ProducerConfig(kafka.Security{})
+	config := kafka.ProducerConfig("test", kafka.Security{})
 	config.Producer.Retry.BackoffFunc = sarama.NewExponentialBackoff(5*time.Millisecond, 5*time.Millisecond)
 	config.Metadata.Retry.Backoff = 5 * time.Millisecond
 	p, err := NewProducer(brokers, config)
@@ -140,10 +140,10 @@ func TestProducerSaysWhatIsUnsent(t *testing.T) {
 // A message that no topic takes does not keep back its neighbours.
 func TestProducerTooLarge(t *testing.T) {
 	t.Parallel()
+	all := numbered(0, 3, 3)
+	all[1].Value = make([]byte, kafka.MaxMessageBytes)
 	kafka := stacktest.KafkaCluster(t)
 	p := newTestProducer(t, kafka.Brokers)
-	all := numbered(0, 3, 3)
-	all[1].Value = make([]byte, MaxMessageBytes)
 	var partly *UnsentError
 	if err := p.Publish(t.Context(), all); !errors.As(err, &partly) || !slices.Equal(partly.Unsent, []int{1}) {
 		t.Fatal(err)
@@ -241,10 +241,10 @@ func TestProducerGivesUpInOrder(t *testing.T) {
 
 func TestProducerConfiguration(t *testing.T) {
 	t.Parallel()
-	if _, err := NewProducer(nil, ProducerConfig(kafka.Security{})); err == nil {
+	if _, err := NewProducer(nil, kafka.ProducerConfig("test", kafka.Security{})); err == nil {
 		t.Error("no brokers")
 	}
-	config := ProducerConfig(kafka.Security{})
+	config := kafka.ProducerConfig("test", kafka.Security{})
 	config.Net.MaxOpenRequests = 5
 	if _, err := NewProducer([]string{"localhost:1"}, config); err == nil {
 		t.Error("an idempotent producer with several requests in flight")

@@ -8,13 +8,12 @@ import (
 	"github.com/google/uuid"
 
 	"github.com/millrace/millrace/shared/event"
+	"github.com/millrace/millrace/shared/kafka"
 )
 
 const (
-	eventsTopic      = "-events"
-	deadLettersTopic = "-events-dead-letter"
-	contentType      = "content-type"
-	structuredMedia  = "application/cloudevents+json; charset=UTF-8"
+	contentType     = "content-type"
+	structuredMedia = "application/cloudevents+json; charset=UTF-8"
 )
 
 // send puts the claims' emitted events and dead letters into Kafka, in the
@@ -70,7 +69,7 @@ func (s *sending) emit(w *work) {
 		s.unsent[e] = true
 		s.of = append(s.of, origin{event: e})
 		s.messages = append(s.messages, Message{
-			Topic: e.Function() + eventsTopic, Key: e.Subject, Value: w.encoded[n],
+			Topic: kafka.Events(e.Function()), Key: e.Subject, Value: w.encoded[n],
 			Headers: []Header{{contentType, structuredMedia}},
 		})
 	}

@@ -20,6 +20,7 @@ import (
 
 	"github.com/millrace/millrace/shared/binding"
 	"github.com/millrace/millrace/shared/function"
+	"github.com/millrace/millrace/shared/kafka"
 	"github.com/millrace/millrace/shared/outbox"
 	"github.com/millrace/millrace/shared/postgres"
 	"github.com/millrace/millrace/shared/server"
@@ -59,7 +60,7 @@ func Run(ctx context.Context, fn function.Definition, config Config, log *slog.L
 		return err
 	}
 	defer pool.Close()
-	producer, err := outbox.NewProducer(config.KafkaBrokers, outbox.ProducerConfig(config.Kafka))
+	producer, err := outbox.NewProducer(config.KafkaBrokers, kafka.ProducerConfig("millrace-relay", config.Kafka))
 	if err != nil {
 		return err
 	}

@@ -16,6 +16,7 @@ import (
 
 	"github.com/millrace/millrace/shared/fault"
 	"github.com/millrace/millrace/shared/function"
+	"github.com/millrace/millrace/shared/kafka"
 	"github.com/millrace/millrace/shared/outbox"
 	"github.com/millrace/millrace/shared/postgres"
 	"github.com/millrace/millrace/shared/runtime"
@@ -41,7 +42,7 @@ func serve(ctx context.Context, listener net.Listener, functions []function.Defi
 		return err
 	}
 	defer pool.Close()
-	producer, err := outbox.NewProducer(c.KafkaBrokers, outbox.ProducerConfig(c.Kafka))
+	producer, err := outbox.NewProducer(c.KafkaBrokers, kafka.ProducerConfig("millrace-relay", c.Kafka))
 	if err != nil {
 		return err
 	}
