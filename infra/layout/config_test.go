@@ -29,6 +29,7 @@ func TestSettingsAreDocumented(t *testing.T) {
 		"function": {"shared/runtime", "shared/binding", "shared/postgres", "shared/kafka"},
 		"trigger":  {"triggers/kafka", "shared/kafka"},
 		"relay":    {"triggers/relay", "shared/postgres", "shared/kafka"},
+		"http":     {"triggers/http", "shared/binding", "shared/kafka"},
 	} {
 		var rows strings.Builder
 		rows.WriteString("| variable | default | |\n| --- | --- | --- |\n")

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"io"
 	"net/http"
+	"os"
 
 	"golang.org/x/sync/semaphore"
 
@@ -112,6 +113,9 @@ func (rd *Reader) read(w http.ResponseWriter, r *http.Request) (body []byte, err
 	}
 	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
 		return nil, rd.TooLarge()
+	}
+	if errors.Is(err, os.ErrDeadlineExceeded) {
+		return nil, fault.New(fault.TooSlow, "the body did not come in time")
 	}
 	if err != nil {
 		return nil, fault.New(fault.Unreadable, "the body ended early")

@@ -19,14 +19,20 @@ type Kind int
 
 // The kinds of failed requests.
 const (
-	Unavailable   Kind = iota // could not commit in time: the same request may pass later
-	TimedOut                  // was still at it at the deadline: the request, or half of it, may pass later
-	Overloaded                // no room before the deadline: the same request may pass later
-	Unreadable                // the body as a whole cannot be read: it never will
-	TooLarge                  // the body is over the limit: its parts may pass
-	Unprocessable             // one of its events can be neither decided nor kept: the others may pass
-	WrongMedia                // no CloudEvents content
-	WrongMethod               // not a POST
+	Unavailable     Kind = iota // could not commit in time: the same request may pass later
+	TimedOut                    // was still at it at the deadline: the request, or half of it, may pass later
+	Overloaded                  // no room before the deadline: the same request may pass later
+	Unreadable                  // the body as a whole cannot be read: it never will
+	TooLarge                    // the body is over the limit: its parts may pass
+	Unprocessable               // one of its events can be neither decided nor kept: the others may pass
+	WrongMedia                  // no CloudEvents content
+	WrongMethod                 // not a POST
+	Invalid                     // an event of it breaks the contract: it never will pass as it is
+	Unauthenticated             // it does not say who sends it, or not so that it can be believed
+	Forbidden                   // who sends it may not
+	Unknown                     // there is nothing at this address
+	Misdirected                 // meant for another host
+	TooSlow                     // its body did not come in time: the same request may pass later
 )
 
 var kinds = map[Kind]struct {
@@ -42,6 +48,13 @@ var kinds = map[Kind]struct {
 	Unprocessable: {"unprocessable", http.StatusUnprocessableEntity, false},
 	WrongMedia:    {"wrong-media", http.StatusUnsupportedMediaType, false},
 	WrongMethod:   {"wrong-method", http.StatusMethodNotAllowed, false},
+
+	Invalid:         {"invalid", http.StatusBadRequest, false},
+	Unauthenticated: {"unauthenticated", http.StatusUnauthorized, false},
+	Forbidden:       {"forbidden", http.StatusForbidden, false},
+	Unknown:         {"unknown", http.StatusNotFound, false},
+	Misdirected:     {"misdirected", http.StatusMisdirectedRequest, false},
+	TooSlow:         {"too-slow", http.StatusRequestTimeout, true},
 }
 
 // String returns the kind's word, fit for a metric label.
