@@ -1,6 +1,7 @@
-// Package triggers holds all that moves events: kafka, the batch trigger, which
-// brings them from Kafka to the functions; and relay, the sweeper, which tells
-// Redis and Kafka what functions committed and could not tell themselves.
+// Package triggers holds all that moves events: http, the way in for who does
+// not speak Kafka; kafka, the batch trigger, which brings them from Kafka to the
+// functions; and relay, the sweeper, which tells Redis and Kafka what functions
+// committed and could not tell themselves.
 //
 // # The way of one event
 //
@@ -15,7 +16,8 @@
 // again, and all after it is repaired from what it wrote. What happens at each
 // arrow, and what a crash there means:
 //
-//	1  A record is written, acks=all.
+//	1  A record is written, acks=all. For who comes by HTTP, triggers/http does
+//	   so, and answers then.
 //	   Crash: the producer has no answer and sends again. The function knows
 //	   an event by its source and id.
 //	2  The trigger takes the record into its window.
@@ -38,6 +40,9 @@
 //	8  The row is deleted, once all it says is told.
 //	   Crash: the sweeper tells it again, which changes nothing: views are
 //	   versioned, and emitted events have deterministic ids.
+//
+// A synchronous call by HTTP begins at 3, with one event, and hears at 5 what
+// was decided; who gets no answer calls again, and hears it then.
 //
 // An emitted event begins again at 2. What the trigger itself cannot deliver, as
 // it is no CloudEvent or the function refuses it as such, it puts into the

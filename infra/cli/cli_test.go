@@ -188,7 +188,7 @@ func TestUpStopsWhileItStarts(t *testing.T) {
 func childrenOf(t *testing.T, f platform.Folders) map[string]int {
 	t.Helper()
 	files, err := filepath.Glob(filepath.Join(f.Data, "run", "*.pid"))
-	if err != nil || len(files) != 5 {
+	if err != nil || len(files) != 6 {
 		t.Fatalf("%d pid files, error %v", len(files), err)
 	}
 	files = append(files, filepath.Join(f.Data, "postgres", "data", "postmaster.pid"), filepath.Join(f.Data, "redis", "redis.pid"))

@@ -41,8 +41,8 @@ func (a *app) upCommand() *cobra.Command {
 		Use:   "up",
 		Short: "Run the whole platform on this machine until Ctrl-C",
 		Long: `Starts Kafka, PostgreSQL and Redis, applies migrations and makes topics, then
-builds and starts the functions, a batch trigger for each, and the relay, as
-processes of their own. It stays until Ctrl-C, which drains and stops them all.
+builds and starts the functions, a batch trigger for each, the relay, and the
+way in by HTTP, as processes of their own. It stays until Ctrl-C, which drains and stops them all.
 Data stays in ` + platform.DataFolder + `/ and is there at the next start.
 
 Each part is taken from the environment if it is set there:
@@ -69,7 +69,7 @@ Every process logs to ` + platform.DataFolder + `/log/<name>.log.`,
 	c.Flags().IntVar(&o.kafkaPort, "kafka-port", 19092, "first of three ports for Kafka's brokers; 0 takes free ones")
 	c.Flags().IntVar(&o.postgresPort, "postgres-port", 15432, "port for PostgreSQL; 0 takes a free one")
 	c.Flags().IntVar(&o.redisPort, "redis-port", 16379, "port for Redis; 0 takes a free one")
-	c.Flags().IntVar(&o.functionsPort, "functions-port", platform.DefaultFunctionsPort, "first port for functions, triggers (100 above) and the relay; 0 takes free ones")
+	c.Flags().IntVar(&o.functionsPort, "functions-port", platform.DefaultFunctionsPort, "first port for functions, triggers (100 above), the relay and HTTP; 0 takes free ones")
 	return c
 }
 

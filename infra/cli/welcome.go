@@ -22,19 +22,34 @@ Send a first event, from a second terminal:
 
   %s
 
+Or by HTTP, and hear at once what was decided:
+
+  %s
+
 See its effect:
 
   %s status --entity acme/trade/account-1
   psql '%s' -c 'SELECT * FROM millrace.audit'
 
 Ctrl-C drains and stops everything.
-`, took.Seconds(), shorten(f.Data), firstEvent(command()), command(), at.DatabaseURL)
+`, took.Seconds(), shorten(f.Data), firstEvent(command()), firstCall(at), command(), at.DatabaseURL)
 }
 
 // firstEvent is a command that sends a trade.
 func firstEvent(command string) string {
 	return command + ` send --wait --type trade.executed.v1 --tenant acme --subject account-1 \
     --data '{"instrument":"ACME","side":"buy","quantity":"100","price":"12.50","currency":"EUR"}'`
+}
+
+// firstCall is a command that makes a trade by HTTP.
+func firstCall(at platform.Addresses) string {
+	for _, p := range at.Processes {
+		if p.Kind == platform.KindGateway {
+			return `curl '` + p.URL + `/v1/calls/trade.executed.v1?tenant=acme&subject=account-1' \
+    --json '{"instrument":"ACME","side":"sell","quantity":"40","price":"13.00","currency":"EUR"}'`
+		}
+	}
+	return ""
 }
 
 // command is how this program was called, in the shortest way to call it again

@@ -92,7 +92,7 @@ func parentOf(pid int) int {
 	return parent
 }
 
-// victims are the processes that are killed: functions, triggers and the relay.
+// victims are the processes that are killed: functions, triggers, relay, gateway.
 func (w *world) victims() []*platform.Unit {
 	var all []*platform.Unit
 	for _, p := range w.platform.Addresses.Processes {

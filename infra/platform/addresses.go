@@ -26,12 +26,12 @@ type Addresses struct {
 	Groups      map[string]string `json:"groups"` // function -> consumer group
 }
 
-// ProcessAddress is one function, trigger or relay.
+// ProcessAddress is one function or trigger, the relay or the gateway.
 type ProcessAddress struct {
 	Name string `json:"name"`
-	// Kind is function, trigger or relay.
+	// Kind is function, trigger, relay or gateway.
 	Kind string `json:"kind"`
-	// Function is what a function or trigger is for; empty for the relay.
+	// Function is what a function or trigger is for; else empty.
 	Function string `json:"function,omitempty"`
 	URL      string `json:"url"`
 	Log      string `json:"log"`

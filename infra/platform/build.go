@@ -18,6 +18,7 @@ import (
 const (
 	triggerProgram = "kafka-trigger"
 	relayProgram   = "relay"
+	gatewayProgram = "http"
 )
 
 // program is one that the platform builds: its name and its package.
@@ -33,7 +34,7 @@ func FindFunctions(root string) []string {
 }
 
 func programs(functions []string) []program {
-	all := []program{{triggerProgram, "./triggers/kafka/cmd"}, {relayProgram, "./triggers/relay/cmd"}}
+	all := []program{{triggerProgram, "./triggers/kafka/cmd"}, {relayProgram, "./triggers/relay/cmd"}, {gatewayProgram, "./triggers/http/cmd"}}
 	for _, f := range functions {
 		all = append(all, program{f, "./functions/" + f + "/cmd"})
 	}

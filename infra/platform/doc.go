@@ -1,7 +1,7 @@
 // Package platform runs the whole of Millrace on one machine: the stack that
-// it stands on, and the functions, triggers and the relay as processes of their
-// own, as they would be on Knative. `millrace up` and the end-to-end tests use
-// it alike.
+// it stands on, and the functions, triggers, relay and gateway as processes of
+// their own, as they would be on Knative. `millrace up` and the end-to-end tests
+// use it alike.
 //
 // What a crash does: a process that dies is started again after a pause, as
 // Kubernetes would; Kafka hands over again what it had not marked as done. When

@@ -158,7 +158,7 @@ func lastMonth(now time.Time) time.Time {
 // startServices starts the processes, each kind when that before it is ready.
 func (p *Platform) startServices(ctx context.Context) error {
 	p.services = services(p.cfg.Folders, p.Addresses, p.cfg.Functions, p.ports)
-	for _, kind := range []string{KindFunction, KindRelay, KindTrigger} {
+	for _, kind := range []string{KindFunction, KindRelay, KindTrigger, KindGateway} {
 		if kind == KindTrigger && p.cfg.BeforeTriggers != nil {
 			if err := p.cfg.BeforeTriggers(ctx, p); err != nil {
 				return err
@@ -206,7 +206,7 @@ func (p *Platform) startService(ctx context.Context, s service) (Running, error)
 	return s.start(p.cfg.Folders)
 }
 
-var plural = map[string]string{KindFunction: "functions", KindRelay: "the relay", KindTrigger: "triggers"}
+var plural = map[string]string{KindFunction: "functions", KindRelay: "the relay", KindTrigger: "triggers", KindGateway: "the gateway"}
 
 // Unit is the process of a service by its name, for tests that kill it; nil if
 // there is none.
@@ -216,11 +216,11 @@ func (p *Platform) Unit(name string) *Unit { return p.units[name] }
 func (p *Platform) Kafka() *stack.Kafka { return p.kafka }
 
 // Stop drains and stops everything in the order in which nothing is handed to
-// what is gone already: triggers, functions, the relay, then the stores. What
+// what is gone already: the gateway, triggers, functions, the relay, then the stores. What
 // is not drained in time is killed, and comes again from Kafka.
 func (p *Platform) Stop() error {
 	var errs []error
-	for _, kind := range []string{KindTrigger, KindFunction, KindRelay} {
+	for _, kind := range []string{KindGateway, KindTrigger, KindFunction, KindRelay} {
 		errs = append(errs, p.stopKind(kind))
 	}
 	errs = append(errs, p.stopStack(), forget(p.cfg.Folders.Data))

@@ -52,6 +52,8 @@ func TestPlatform(t *testing.T) {
 			{"ledger-trigger", "KAFKA_DEAD_LETTER_TOPIC", "ledger-events-dead-letter"},
 			{"ledger-trigger", "K_SINK", address(t, at, "ledger")},
 			{"relay", "RELAY_INTERVAL", "1s"},
+			{"http", "KAFKA_BROKERS", strings.Join(at.KafkaBrokers, ",")},
+			{"http", "CALL_URLS", "trade=" + address(t, at, "trade") + ",ledger=" + address(t, at, "ledger")},
 		} {
 			if got := get(t, address(t, at, want.process)+"/env?name="+want.name); got != want.value {
 				t.Errorf("%s has %s=%q, want %q", want.process, want.name, got, want.value)
@@ -61,7 +63,7 @@ func TestPlatform(t *testing.T) {
 
 	t.Run("others find it", func(t *testing.T) {
 		at, err := platform.ReadAddresses(f.Data)
-		if err != nil || at.DatabaseURL != p.Addresses.DatabaseURL || len(at.Processes) != 5 {
+		if err != nil || at.DatabaseURL != p.Addresses.DatabaseURL || len(at.Processes) != 6 {
 			t.Errorf("%+v, error %v", at, err)
 		}
 	})
@@ -110,9 +112,9 @@ func TestPlatform(t *testing.T) {
 			t.Fatal(err)
 		}
 		order := strings.Fields(string(text))
-		slices.Sort(order[:2])  // triggers drain at the same time,
-		slices.Sort(order[2:4]) // and so do functions
-		if got := strings.Join(order, " "); got != "ledger-events trade-events ledger trade 1s" {
+		slices.Sort(order[1:3]) // triggers drain at the same time,
+		slices.Sort(order[3:5]) // and so do functions
+		if got := strings.Join(order, " "); got != "gateway ledger-events trade-events ledger trade 1s" {
 			t.Errorf("order %s", got)
 		}
 	})

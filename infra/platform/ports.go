@@ -12,7 +12,7 @@ import (
 const DefaultFunctionsPort = 18078
 
 // triggersAbove is how far above a function's port its trigger's is; the relay
-// follows the last trigger.
+// follows the last trigger, and then comes the gateway.
 const triggersAbove = 100
 
 // portRange gives each process its port.
@@ -28,7 +28,7 @@ func newPortRange(first int) (portRange, error) {
 	if first != 0 {
 		return r, nil
 	}
-	names := append([]string{relayProgram}, topics.Functions()...)
+	names := append([]string{relayProgram, gatewayProgram}, topics.Functions()...)
 	for _, f := range topics.Functions() {
 		names = append(names, f+"-trigger")
 	}
@@ -52,6 +52,10 @@ func (r portRange) trigger(name string) int {
 
 func (r portRange) relay() int {
 	return r.port(relayProgram, triggersAbove+len(topics.Functions()))
+}
+
+func (r portRange) gateway() int {
+	return r.port(gatewayProgram, triggersAbove+len(topics.Functions())+1)
 }
 
 func (r portRange) port(name string, offset int) int {

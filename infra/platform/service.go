@@ -23,6 +23,7 @@ const (
 	KindFunction = "function"
 	KindTrigger  = "trigger"
 	KindRelay    = "relay"
+	KindGateway  = "gateway"
 )
 
 // service is one process of the platform with all that it is told.
@@ -34,7 +35,7 @@ type service struct {
 }
 
 // services lists the processes in the order in which they are started:
-// functions, relay, triggers; each only needs those before it.
+// functions, relay, triggers, gateway; each only needs those before it.
 func services(f Folders, a Addresses, functions []string, ports portRange) []service {
 	stores := map[string]string{
 		"DATABASE_URL":  a.DatabaseURL,
@@ -50,7 +51,9 @@ func services(f Folders, a Addresses, functions []string, ports portRange) []ser
 	all = append(all, newService(f, relayProgram, KindRelay, "", relayProgram, ports.relay(), stores, map[string]string{
 		"RELAY_INTERVAL": "1s",
 	}))
+	var calls []string
 	for _, name := range functions {
+		calls = append(calls, name+"="+localURL(ports.function(name)))
 		all = append(all, newService(f, name+"-trigger", KindTrigger, name, triggerProgram, ports.trigger(name), nil, map[string]string{
 			"KAFKA_BROKERS":           stores["KAFKA_BROKERS"],
 			"KAFKA_TOPICS":            topics.Events(name),
@@ -60,7 +63,10 @@ func services(f Folders, a Addresses, functions []string, ports portRange) []ser
 			"NAME":                    name + "-trigger",
 		}))
 	}
-	return all
+	return append(all, newService(f, gatewayProgram, KindGateway, "", gatewayProgram, ports.gateway(), nil, map[string]string{
+		"KAFKA_BROKERS": stores["KAFKA_BROKERS"],
+		"CALL_URLS":     strings.Join(calls, ","),
+	}))
 }
 
 // ConsumerGroup is the group of a function's trigger.

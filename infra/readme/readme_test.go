@@ -91,7 +91,7 @@ func TestTour(t *testing.T) {
 
 // missing returns the program that a command uses and this machine lacks.
 func missing(command string) string {
-	for _, tool := range []string{"kcat", "psql"} {
+	for _, tool := range []string{"kcat", "psql", "curl"} {
 		if _, err := exec.LookPath(tool); err != nil && strings.Contains(command, tool+" ") {
 			return tool
 		}
@@ -164,6 +164,7 @@ func (p *platform) addresses(t *testing.T, data, millrace string) []string {
 	var at struct {
 		KafkaBrokers []string `json:"kafkaBrokers"`
 		DatabaseURL  string   `json:"databaseUrl"`
+		Processes    []struct{ Name, URL string }
 	}
 	text, err := os.ReadFile(filepath.Join(data, "platform.json"))
 	if err == nil {
@@ -172,7 +173,14 @@ func (p *platform) addresses(t *testing.T, data, millrace string) []string {
 	if err != nil || len(at.KafkaBrokers) == 0 {
 		t.Fatalf("the addresses of the platform: %v in %s", err, text)
 	}
+	gateway := ""
+	for _, process := range at.Processes {
+		if process.Name == "http" {
+			gateway = process.URL
+		}
+	}
 	return []string{
+		"http://127.0.0.1:18185", gateway,
 		".millrace/bin/millrace", millrace + " --dir " + data,
 		"127.0.0.1:19092", at.KafkaBrokers[0],
 		"postgres://millrace:millrace@127.0.0.1:15432/millrace?sslmode=disable", at.DatabaseURL,

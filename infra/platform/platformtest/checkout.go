@@ -15,8 +15,8 @@ import (
 //go:embed fake/main.go.txt
 var fake string
 
-// Checkout makes a checkout with the functions trade and ledger, a trigger and
-// a relay. Each is ready at once, answers /env?name=X with what it was told,
+// Checkout makes a checkout with the functions trade and ledger, a trigger, a
+// relay and a gateway. Each is ready at once, answers /env?name=X with what it was told,
 // and writes who it is into the file $FAKE_DRAINED when it has drained.
 func Checkout(t testing.TB) platform.Folders {
 	t.Helper()
@@ -26,7 +26,7 @@ func Checkout(t testing.TB) platform.Folders {
 	}
 	t.Cleanup(func() { _ = os.RemoveAll(root) })
 	files := map[string]string{"go.mod": "module " + platform.Module + "\n\ngo 1.26\n"}
-	for _, dir := range []string{"functions/trade", "functions/ledger", "triggers/kafka", "triggers/relay"} {
+	for _, dir := range []string{"functions/trade", "functions/ledger", "triggers/kafka", "triggers/relay", "triggers/http"} {
 		files[dir+"/cmd/main.go"] = fake
 	}
 	for name, text := range files {
