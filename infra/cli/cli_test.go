@@ -60,6 +60,11 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		"new, no name":        {[]string{"new"}, 2, "want one name, got 0 (try: millrace new --help)"},
 		"new, wrong name":     {[]string{"new", "my-visit"}, 1, `"my-visit" is no name for a function: want 2 to 30 letters`},
 		"new, taken name":     {[]string{"new", "trade"}, 1, `"trade" is a function of Millrace already`},
+		"simulate, spike":     {[]string{"simulate", "--spike", "10x"}, 2, "10x30s/5m"},
+		"simulate, share":     {[]string{"simulate", "--poison", "2"}, 2, "poison is 2, want 0 to 1"},
+		"simulate, family":    {[]string{"simulate", "--only", "weather"}, 2, "agent, conversation"},
+		"simulate, no rate":   {[]string{"simulate", "--rate", "0", "--duration", "1s"}, 2, "--events"},
+		"simulate, no Kafka":  {[]string{"simulate", "--dir", empty}, 1, "KAFKA_BROKERS is not set"},
 		"help":                {[]string{"up", "--help"}, 0, "KAFKA_BROKERS"},
 		"help without a word": {nil, 0, "millrace send"},
 	} {

@@ -80,6 +80,7 @@ The way of an event on this machine:
 Start with "millrace up", leave it running, and open a second terminal.`,
 		Example: `  millrace up                                    # run everything here
   millrace send --wait --file trades.jsonl       # send events and see what was decided
+  millrace simulate --rate 500                   # traffic of many tenants
   millrace status --watch                        # lag, throughput, dead letters
   millrace status --entity acme/trade/account-1  # one account
   millrace new visit                             # a function of your own`,
@@ -97,7 +98,7 @@ Start with "millrace up", leave it running, and open a second terminal.`,
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
 	root.PersistentFlags().StringVar(&a.data, "dir", "", "folder of the platform's data (default: "+platform.DataFolder+" at the root of the checkout)")
-	root.AddCommand(a.upCommand(), a.sendCommand(), a.statusCommand(), a.newCommand())
+	root.AddCommand(a.upCommand(), a.sendCommand(), a.simulateCommand(), a.statusCommand(), a.newCommand())
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
 		return &usageError{command: c.CommandPath(), err: err}
