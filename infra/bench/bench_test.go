@@ -1,4 +1,4 @@
-package main
+package bench
 
 import (
 	"context"
@@ -6,6 +6,10 @@ import (
 	"strings"
 	"testing"
 	"time"
+
+	"github.com/millrace/millrace/functions"
+	"github.com/millrace/millrace/infra/traffic"
+	"github.com/millrace/millrace/shared/event"
 )
 
 func TestParseStat(t *testing.T) {
@@ -43,35 +47,66 @@ func TestCPUOfSelf(t *testing.T) {
 	}
 }
 
+func latencyOf(ms ...int) *Latency {
+	var probes []*probe
+	for _, n := range ms {
+		took := time.Duration(n) * time.Millisecond
+		probes = append(probes, &probe{event: &event.Event{Type: "trade.executed.v1"}, committed: took, visible: 2 * took})
+	}
+	l := &Latency{Rate: 50, Asked: 50}
+	l.add(probes)
+	return l
+}
+
 func TestMedianAndReport(t *testing.T) {
 	t.Parallel()
-	runs := []result{
-		{Trades: 100, Events: 300, Seconds: 3},
-		{Trades: 100, Events: 300, Seconds: 2, CPUs: 2, Load: "0.1", Postgres: "PostgreSQL 15", CPU: []usage{{"trade", 1}, {"Redis", 0.5}}},
-		{Trades: 100, Events: 300, Seconds: 1},
+	cpu := func(trade, redis float64) []Usage { return []Usage{{"trade", trade}, {"Redis", redis}} }
+	runs := []Result{
+		{Sent: 100, Decided: 300, Seconds: 3, CPU: cpu(9, 0.5), Latency: latencyOf(7), CPUs: 2, Load: "0.1", Postgres: "PostgreSQL 15"},
+		{Sent: 100, Decided: 300, Seconds: 2, CPU: cpu(1, 0.5), Latency: latencyOf(1, 2, 3, 4, 100)},
+		{Sent: 100, Decided: 300, Seconds: 1, CPU: cpu(1, 0.1), Latency: latencyOf(2)},
 	}
-	r := median(runs)
+	s := traffic.Defaults()
+	if err := s.Only("trade"); err != nil {
+		t.Fatal(err)
+	}
+	r := Report{Traffic: describe(s), Runs: runs, Median: median(runs)}
 	text := r.String()
 	for _, want := range []string{
-		"100 trades and the 200 events that follow, in 2.00 s: 50 trades/s, 150 events/s",
-		"trade                              1.00       0.50        10000.0",
-		"all                                1.50       0.75        15000.0",
+		"Median of 3 runs: 100 events and the 200 that follow, settled in 2.00 s",
+		"      50 events/s from Kafka\n       150 events/s decided",
+		"trade 100 %; 20 tenants of 100 entities, skew 1, no sequences, seed 1",
+		"trade                              1.00       0.50          10000.0             3333.3",
+		"all                                1.50       0.75          15000.0             5000.0",
+		"trade                   1          3       7       7            6      14      14",
 	} {
 		if !strings.Contains(text, want) {
-			t.Errorf("%q is missing in %s", want, text)
+			t.Errorf("%q is missing in\n%s", want, text)
 		}
+	}
+	runs[0].Latency.Asked = 100
+	if text := (&Report{Runs: runs[:1], Median: runs[0]}).String(); !strings.Contains(text, "It should have been 100 events/s") {
+		t.Errorf("it does not say that it could not keep the rate: %s", text)
 	}
 }
 
-func TestTradesAreOfAccountsInTurn(t *testing.T) {
+// TestEveryFamilyHasProbes: Redis shows something of each function's first event.
+func TestEveryFamilyHasProbes(t *testing.T) {
 	t.Parallel()
-	o := options{trades: 10, accounts: 3, tenants: 2, sequenced: true}
-	r := trade(o, 7, time.Unix(0, 0))
-	got := map[string]string{}
-	for _, h := range r.Headers {
-		got[h.Key] = string(h.Value)
-	}
-	if string(r.Key) != "account-1" || got["ce_subject"] != "account-1" || got["ce_tenantid"] != "tenant-1" || got["ce_sequence"] != "3" {
-		t.Errorf("key %s, headers %v", r.Key, got)
+	for _, fn := range functions.All() {
+		s := traffic.Defaults()
+		s.Start = time.Now()
+		if err := s.Only(fn.FunctionName()); err != nil {
+			t.Fatal(err)
+		}
+		g, err := traffic.New(s)
+		if err != nil {
+			t.Fatal(err)
+		}
+		for range 50 {
+			if _, err := newProbe(g.Fresh().Event); err != nil {
+				t.Errorf("%s: %v", fn.FunctionName(), err)
+			}
+		}
 	}
 }

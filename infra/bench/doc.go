@@ -1,11 +1,18 @@
-// Command bench measures the whole way of trades, as the platform runs it on
-// one machine: Kafka to trade, and on to position and ledger, all committed in
-// PostgreSQL (which waits for its disk) and shown in Redis.
+// Package bench measures the whole way of traffic, as the platform runs it on
+// one machine: from Kafka to the functions, and on to those that follow from
+// them, all committed in PostgreSQL (which waits for its disk) and shown in
+// Redis. Every guarantee is on, and every process is the one that users run.
 //
-//	go tool task bench -- -trades 100000 -runs 3
+// A run has two phases. First the topics are filled while the triggers are
+// down; then they are started, and it measures from the first decision until
+// nothing is on its way any more: events a second, and CPU time by process.
 //
-// It fills the topic of trades, then starts the triggers, and measures from the
-// first decision until nothing is on its way any more. What it prints is the
-// median run: events a second, and the CPU time of each process, in all and for
-// each trade. Kafka is kfake, within this very process, as is the measuring.
-package main
+// A full topic says nothing of latency, as what waits there waits for the rest.
+// So the second phase sends at a steady rate below that speed. Part of the
+// events are probes: each is about an entity of its own. A probe is timed from
+// the call that gives it to the Kafka client, until another session of
+// PostgreSQL sees its decision, and until Redis shows what the function renders
+// of it. Both are looked for every few milliseconds, which the times contain.
+//
+// A crash leaves a data folder behind, .millrace/bench-*, and nothing else.
+package bench

@@ -1,71 +1,28 @@
-package main
+package bench
 
 import (
+	"cmp"
 	"context"
-	"fmt"
-	"strconv"
-	"time"
 
-	"github.com/twmb/franz-go/pkg/kgo"
-
-	"github.com/millrace/millrace/infra/topics"
+	"github.com/millrace/millrace/infra/traffic"
+	"github.com/millrace/millrace/infra/traffic/produce"
+	"github.com/millrace/millrace/shared/kafka"
 )
 
-// fill puts the trades into their topic: accounts in turn, keyed by account, as
-// CloudEvents in binary mode.
-func fill(ctx context.Context, brokers []string, o options) error {
-	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.MaxBufferedRecords(10_000))
+// fill puts the traffic into its topics, and says what has to come of it.
+func fill(ctx context.Context, brokers []string, s traffic.Settings) (traffic.Expected, error) {
+	generator, err := traffic.New(s)
 	if err != nil {
-		return err
+		return traffic.Expected{}, err
 	}
-	defer client.Close()
-	now := time.Now().UTC()
-	failed := make(chan error, 1)
-	for n := range o.trades {
-		client.Produce(ctx, trade(o, n, now), func(_ *kgo.Record, err error) {
-			if err != nil {
-				select {
-				case failed <- err:
-				default:
-				}
-			}
-		})
+	producer, err := produce.New(brokers, kafka.Security{})
+	if err != nil {
+		return traffic.Expected{}, err
 	}
-	if err := client.Flush(ctx); err != nil {
-		return fmt.Errorf("filling the topic: %w", err)
+	for r, ok := generator.Next(); ok; r, ok = generator.Next() {
+		if err := producer.Send(ctx, r); err != nil {
+			return traffic.Expected{}, cmp.Or(err, producer.Close())
+		}
 	}
-	select {
-	case err := <-failed:
-		return fmt.Errorf("filling the topic: %w", err)
-	default:
-		return nil
-	}
-}
-
-// trade is the nth trade.
-func trade(o options, n int, now time.Time) *kgo.Record {
-	account := n % o.accounts
-	subject := "account-" + strconv.Itoa(account)
-	side := "buy"
-	if n/o.accounts%3 == 2 {
-		side = "sell"
-	}
-	data := fmt.Sprintf(`{"instrument":"ACME-%d","side":%q,"quantity":"%d","price":"%d.%02d","currency":"EUR","fee":"1.50"}`,
-		n/o.accounts%5, side, 100+n%900, 10+n%90, n%100)
-	r := &kgo.Record{Topic: topics.Events("trade"), Key: []byte(subject), Value: []byte(data)}
-	header := func(name, value string) {
-		r.Headers = append(r.Headers, kgo.RecordHeader{Key: name, Value: []byte(value)})
-	}
-	header("ce_specversion", "1.0")
-	header("ce_id", "trade-"+strconv.Itoa(n))
-	header("ce_source", "/bench")
-	header("ce_type", "trade.executed.v1")
-	header("ce_tenantid", "tenant-"+strconv.Itoa(account%o.tenants))
-	header("ce_subject", subject)
-	header("ce_time", now.Format(time.RFC3339Nano))
-	if o.sequenced {
-		header("ce_sequence", strconv.Itoa(n/o.accounts+1))
-	}
-	header("content-type", "application/json")
-	return r
+	return generator.Expected(), producer.Close()
 }

@@ -64,6 +64,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		"simulate, share":     {[]string{"simulate", "--poison", "2"}, 2, "poison is 2, want 0 to 1"},
 		"simulate, family":    {[]string{"simulate", "--only", "weather"}, 2, "agent, conversation"},
 		"simulate, no rate":   {[]string{"simulate", "--rate", "0", "--duration", "1s"}, 2, "--events"},
+		"bench, no runs":      {[]string{"bench", "--runs", "0"}, 2, "--runs and --events"},
 		"simulate, no Kafka":  {[]string{"simulate", "--dir", empty}, 1, "KAFKA_BROKERS is not set"},
 		"help":                {[]string{"up", "--help"}, 0, "KAFKA_BROKERS"},
 		"help without a word": {nil, 0, "millrace send"},
