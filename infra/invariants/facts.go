@@ -6,8 +6,9 @@ import "fmt"
 // own: I2 for facts, I4 for the ledger. I7 covers every function's tables as a
 // whole; these name the row.
 var factRules = map[string][]rule{
-	"conversation": conversationRules,
-	"message":      facts("message", "millrace.messages", "conversation", "number", "'message.sent.v1'"),
+	"agent":        agentRules,
+	"conversation": append(conversationRules, placeRules...),
+	"message":      messageRules,
 	"trade":        facts("trade", "millrace.trades", "account", "booked", "'trade.executed.v1'"),
 	"position":     facts("position", "millrace.fills", "account", "NULL", "'position.fill-booked.v1'"),
 	"ledger": append(facts("ledger", "millrace.entries", "journal", "version", "'ledger.posted.v1', 'ledger.reversed.v1'"),
