@@ -17,7 +17,13 @@ func (m *model) compare(t *testing.T, w *world) {
 SELECT concat_ws(' | ', tenant_id, source, id), outcome
 FROM millrace.seen
 WHERE NOT starts_with(source, '/millrace/') AND tenant_id = ANY ($1)`
-	same(t, "outcome of", w.read(t, outcomes), m.outcomes)
+	got := w.read(t, outcomes)
+	for key, want := range m.outcomes {
+		if want == either && got[key] != "" {
+			got[key] = either
+		}
+	}
+	same(t, "outcome of", got, m.outcomes)
 
 	const holdings = `
 SELECT concat_ws(' | ', tenant_id, account, instrument),
@@ -46,7 +52,7 @@ WHERE tenant_id = ANY ($1)`
 
 func (w *world) read(t *testing.T, query string) map[string]string {
 	t.Helper()
-	rows, err := w.pool.Query(t.Context(), query, tenants)
+	rows, err := w.pool.Query(t.Context(), query, slices.Concat(tenants, centreTenants))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,6 +1,7 @@
 package e2e_test
 
 import (
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
@@ -32,16 +33,11 @@ func deliveries(r *rand.Rand, scripts []*script) []delivery {
 		}
 		all = append(all, d.out...)
 	}
-	all = append(all, strays(r, len(all)/100+1)...)
-	slices.SortStableFunc(all, func(a, b delivery) int {
-		switch {
-		case a.at < b.at:
-			return -1
-		case a.at > b.at:
-			return 1
-		}
-		return 0
-	})
+	return append(all, strays(r, len(all)/100+1)...)
+}
+
+func inOrder(all []delivery) []delivery {
+	slices.SortStableFunc(all, func(a, b delivery) int { return cmp.Compare(a.at, b.at) })
 	return all
 }
 
@@ -71,26 +67,26 @@ func (d *deliverer) deliver(n int) {
 	if d.script.sequenced && r.IntN(30) == 0 {
 		broken := i // comes first, cannot be decided, and so does not take the sequence
 		broken.id, broken.data = i.id+" broken", map[string]any{"instrument": 1}
-		d.put(at-1e-9, partition, broken, event(r))
+		d.put(at-1e-9, partition, broken, newEnvelope(r))
 	}
-	d.put(at, partition, i, event(r))
+	d.put(at, partition, i, newEnvelope(r))
 	if r.IntN(8) == 0 {
 		again := partition
 		if d.script.sequenced || makes(i) { // it needs none before it, wherever it comes first
 			again = r.Int32N(topics.Partitions)
 		}
-		d.put(later(), again, i, event(r)) // with another time, perhaps in another mode
+		d.put(later(), again, i, newEnvelope(r)) // with another time, perhaps in another mode
 	}
 	if r.IntN(30) == 0 {
 		other := i // the same identity, another content
 		other.data = maps.Clone(i.data)
 		other.data["quantity"] = "31337"
-		d.put(later(), partition, other, event(r))
+		d.put(later(), partition, other, newEnvelope(r))
 	}
 	if d.script.sequenced && r.IntN(30) == 0 {
 		reused := i // the same sequence, another identity
 		reused.id += " reused"
-		d.put(later(), partition, reused, event(r))
+		d.put(later(), partition, reused, newEnvelope(r))
 	}
 }
 
@@ -101,7 +97,7 @@ type envelope struct {
 	keyed  bool
 }
 
-func event(r *rand.Rand) envelope {
+func newEnvelope(r *rand.Rand) envelope {
 	return envelope{
 		time:   time.Now().Add(-time.Duration(r.Int64N(int64(60 * 24 * time.Hour)))).UTC(),
 		binary: r.IntN(2) == 0, keyed: r.IntN(2) == 0,

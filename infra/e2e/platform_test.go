@@ -26,7 +26,7 @@ import (
 // knobs are described in the package's documentation.
 type knobs struct {
 	Seed       uint64        `env:"MILLRACE_SEED"`
-	Events     int           `env:"MILLRACE_E2E_EVENTS" envDefault:"3000"`
+	Events     int           `env:"MILLRACE_E2E_EVENTS" envDefault:"4000"`
 	Kills      int           `env:"MILLRACE_E2E_KILLS" envDefault:"10"`
 	Stores     int           `env:"MILLRACE_E2E_STORES" envDefault:"0"`
 	BuildFlags []string      `env:"MILLRACE_E2E_BUILD_FLAGS"`

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"maps"
 	"math/rand/v2"
 	"slices"
 	"strings"
@@ -27,9 +28,11 @@ func TestRandomTraffic(t *testing.T) {
 	}
 	t.Logf("MILLRACE_SEED=%d", seed)
 	r := rand.New(rand.NewPCG(seed, 0))
-	scripts := plot(r, w.knobs.Events)
+	scripts := plot(r, w.knobs.Events/2)
 	want := imagine(scripts)
-	traffic := deliveries(r, scripts)
+	fromCentre, outcomes := centre(seed, w.knobs.Events/2)
+	maps.Copy(want.outcomes, outcomes)
+	traffic := inOrder(append(deliveries(r, scripts), fromCentre...))
 	total := len(want.outcomes) + want.emitted
 	began := w.decisions(t.Context())
 	started := time.Now()
@@ -56,7 +59,7 @@ func TestRandomTraffic(t *testing.T) {
 	if err != nil {
 		t.Fatal(err)
 	}
-	t.Logf("%d events of %d scripts in %d records, %d decisions, killed: %s; at rest after %.1f s: %s",
+	t.Logf("%d events, of %d scripts and the contact centre, in %d records, %d decisions, killed: %s; at rest after %.1f s: %s",
 		len(want.outcomes), len(scripts), len(traffic), total, strings.Join(k.log, ", "), took.Seconds(), report.String())
 	if !report.Holds() {
 		t.Error("an invariant is broken")

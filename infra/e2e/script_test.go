@@ -44,7 +44,7 @@ var (
 	fees       = []string{"", "0", "1", "3", "0.005"} // the last one is too fine for most
 	amounts    = []string{"1", "5", "120", "999999999"}
 
-	tenants  = []string{"acme", "zeta", "umbrella {2}"}
+	tenants  = []string{"alpha", "zeta", "omega {2}"}
 	accounts = []string{"acct-1", "acct-2", "acct {3}", "konto/ü", "house"}
 )
 
