@@ -44,7 +44,7 @@ func TestViewsAreTheLastMessages(t *testing.T) {
 	}
 	for _, v := range list {
 		r, ok := v.(views.Recent)
-		if !ok || r.Key != "millrace:{acme:messages:conv-1}" || r.Score <= 10 || r.Version != int64(r.Score) || !r.Present {
+		if !ok || r.Key != "millrace:{acme:messages:conv-1}" || r.Score <= 10 || r.Version != int64(r.Score) || !r.Present || !r.Publish {
 			t.Errorf("view %+v", r)
 		}
 	}

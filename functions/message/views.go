@@ -19,7 +19,7 @@ type shownMessage struct {
 
 // render shows the messages of the state in the conversation's list. A redacted
 // one stays there without what it said. Their place is the order of sending,
-// which no clock changes.
+// which no clock changes. Each change is published.
 func render(e *function.Entity[Conversation]) []views.View {
 	key := views.Key(e.TenantID, "messages", e.Subject)
 	list := make([]views.View, 0, len(e.State.Messages))
@@ -30,7 +30,7 @@ func render(e *function.Entity[Conversation]) []views.View {
 		}
 		list = append(list, views.Recent{
 			Key: key, Member: name.Source + " " + name.ID, Version: m.Version,
-			Score: float64(m.Number), Value: string(value), Keep: shown, Present: true,
+			Score: float64(m.Number), Value: string(value), Keep: shown, Publish: true, Present: true,
 		})
 	}
 	return list
