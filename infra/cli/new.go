@@ -47,8 +47,10 @@ func (a *app) makeFunction(name string) error {
 		fmt.Fprintln(a.Out, "  changed  "+file)
 	}
 	fmt.Fprintf(a.Out, `
-Function %[1]s is there, with topic %[1]s-events. Run its tests:
+Function %[1]s is there, with topic %[1]s-events. Enter it into docs/asyncapi.json,
+and run its tests:
 
+  go test ./infra/layout -update
   go test ./%[2]s ./functions
 
 Then make it yours: docs/adding-a-function.md

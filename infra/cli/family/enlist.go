@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"go/format"
-	"io/fs"
 	"os"
 	"path/filepath"
 	"regexp"
@@ -19,12 +18,7 @@ func (p *plan) enlist() error {
 	if err := p.change("functions/registry.go", register); err != nil {
 		return err
 	}
-	for _, path := range []string{"shared/kafka/topics.go", "infra/topics/topics.go"} { // the second may only call the first
-		if err := p.change(path, addTopic); !errors.Is(err, fs.ErrNotExist) {
-			return err
-		}
-	}
-	return errors.New("the list of topics is not where it was")
+	return p.change("shared/kafka/topics.go", addTopic)
 }
 
 // change plans to change a Go file.

@@ -23,7 +23,7 @@ func checkout(t *testing.T) (root, to string) {
 		t.Fatal(err)
 	}
 	to = t.TempDir()
-	for _, folder := range []string{"functions", "triggers", "shared/kafka", "infra/knative", "infra/migrations", "infra/topics"} {
+	for _, folder := range []string{"functions", "triggers", "shared/kafka", "infra/knative", "infra/migrations"} {
 		from := filepath.Join(root, folder)
 		if _, err := os.Stat(from); os.IsNotExist(err) {
 			continue
@@ -62,8 +62,8 @@ func TestMakesAFunctionThatWorks(t *testing.T) {
 		t.Errorf("migrations %d and %d", first, second)
 	}
 	for file, want := range map[string]string{
-		"functions/registry.go":    "{\n\t\ta2.New(),\n\t\t",
-		find(t, all, "/topics.go"): `"ledger", "visit", "a2"}`,
+		"functions/registry.go":  "{\n\t\ta2.New(),\n\t\t",
+		"shared/kafka/topics.go": `"ledger", "visit", "a2"}`,
 	} {
 		if text := read(t, made, file); !bytes.Contains(text, []byte(want)) {
 			t.Errorf("%s has no %q:\n%s", file, want, text)
