@@ -4,7 +4,8 @@ import (
 	"github.com/millrace/millrace/infra/platform"
 )
 
-// usages tells the CPU time that every process has used so far.
+// usages tells the CPU time that every process has used so far, but for the
+// gateway, which nothing here goes through.
 func usages(p *platform.Platform, tell func(process string, seconds float64)) error {
 	note := func(process string, pid int) error {
 		seconds, err := cpuOf(pid)
