@@ -15,7 +15,12 @@ const (
 	selectAgents = `
 SELECT a.tenant_id, a.agent, a.name, a.status, a.reason, a.since, a.session, a.skills, a.features, a.version
 FROM unnest($1::text[], $2::text[]) AS batch (tenant_id, agent)
-JOIN millrace.agents AS a ON a.tenant_id = batch.tenant_id AND a.agent = batch.agent`
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM millrace.agents AS a
+    WHERE a.tenant_id = batch.tenant_id AND a.agent = batch.agent
+    LIMIT 1 -- so that it looks into the index for each, even while the table is young
+) AS a`
 
 	// An array of arrays would have to be of equal ones, so skills come joined:
 	// by a character that none of them has.

@@ -14,7 +14,12 @@ const (
 SELECT c.tenant_id, c.conversation, c.channel, c.customer, c.agent, c.queue, c.priority, c.waiting_since, c.queues,
        c.opened_at, c.closed_at
 FROM unnest($1::text[], $2::text[]) AS batch (tenant_id, conversation)
-JOIN millrace.conversations AS c ON c.tenant_id = batch.tenant_id AND c.conversation = batch.conversation`
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM millrace.conversations AS c
+    WHERE c.tenant_id = batch.tenant_id AND c.conversation = batch.conversation
+    LIMIT 1 -- so that it looks into the index for each, even while the table is young
+) AS c`
 
 	// Queues come as one text, since unnest takes nested arrays apart.
 	upsertConversations = `

@@ -29,8 +29,12 @@ CROSS JOIN LATERAL (
 	selectNamed = `
 SELECT` + columns + `
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS batch (tenant_id, journal, source, id)
-JOIN millrace.entries AS e
-  ON e.tenant_id = batch.tenant_id AND e.journal = batch.journal AND e.source = batch.source AND e.id = batch.id` +
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM millrace.entries AS e
+    WHERE e.tenant_id = batch.tenant_id AND e.journal = batch.journal AND e.source = batch.source AND e.id = batch.id
+    LIMIT 1 -- so that it looks into the index for each, even while the table is young
+) AS e` +
 		joinPostings
 
 	selectAll = `

@@ -20,8 +20,13 @@ const (
 	selectNamed = `
 SELECT` + columns + `
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS batch (tenant_id, conversation, source, id)
-JOIN millrace.messages AS m
-  ON m.tenant_id = batch.tenant_id AND m.conversation = batch.conversation AND m.source = batch.source AND m.id = batch.id`
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM millrace.messages AS m
+    WHERE m.tenant_id = batch.tenant_id AND m.conversation = batch.conversation
+      AND m.source = batch.source AND m.id = batch.id
+    LIMIT 1 -- so that it looks into the index for each, even while the table is young
+) AS m`
 
 	selectLast = `
 SELECT` + columns + `

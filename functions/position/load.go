@@ -22,8 +22,12 @@ const (
 	selectPositions = `
 SELECT` + positionColumns + `
 FROM unnest($1::text[], $2::text[], $3::text[]) AS batch (tenant_id, account, instrument)
-JOIN millrace.positions AS p
-  ON p.tenant_id = batch.tenant_id AND p.account = batch.account AND p.instrument = batch.instrument`
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM millrace.positions AS p
+    WHERE p.tenant_id = batch.tenant_id AND p.account = batch.account AND p.instrument = batch.instrument
+    LIMIT 1 -- so that it looks into the index for each, even while the table is young
+) AS p`
 
 	// The fills that events name, and how deep they are down in their position.
 	// The events do not say which month they were in: it looks into the index

@@ -19,8 +19,12 @@ const (
 	selectNamed = `
 SELECT` + columns + `
 FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS batch (tenant_id, account, source, id)
-JOIN millrace.trades AS t
-  ON t.tenant_id = batch.tenant_id AND t.account = batch.account AND t.source = batch.source AND t.id = batch.id`
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM millrace.trades AS t
+    WHERE t.tenant_id = batch.tenant_id AND t.account = batch.account AND t.source = batch.source AND t.id = batch.id
+    LIMIT 1 -- so that it looks into the index for each, even while the table is young
+) AS t`
 
 	selectLast = `
 SELECT` + columns + `

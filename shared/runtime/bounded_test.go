@@ -23,7 +23,7 @@ func TestFrozenProcessLetsGo(t *testing.T) {
 		t.Fatal(err)
 	}
 	defer frozen.Close(context.Background()) //nolint:errcheck // PostgreSQL has closed it
-	for _, statement := range []string{"BEGIN", bounded, "SELECT FROM millrace.entities FOR UPDATE"} {
+	for _, statement := range []string{"BEGIN", prepared, "SELECT FROM millrace.entities FOR UPDATE"} {
 		if _, err := frozen.Exec(t.Context(), statement); err != nil {
 			t.Fatal(err)
 		}

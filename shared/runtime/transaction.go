@@ -151,17 +151,21 @@ func release(ctx context.Context, conn *pgxpool.Conn) {
 	conn.Release()
 }
 
-// bounded keeps the locks of a process that froze, or whose node is gone, from
+// prepared keeps the locks of a process that froze, or whose node is gone, from
 // holding up everybody who needs the same rows: PostgreSQL ends the transaction.
 // Who waits for a lock gives up in time to try again.
-const bounded = `
-SELECT set_config('idle_in_transaction_session_timeout', '10s', true), set_config('lock_timeout', '5s', true)`
+//
+// Every statement has one plan, by an index. To make it anew for the values of a
+// batch, over all partitions, costs more than running it; to compile it, far more.
+const prepared = `
+SELECT set_config('idle_in_transaction_session_timeout', '10s', true), set_config('lock_timeout', '5s', true),
+       set_config('plan_cache_mode', 'force_generic_plan', true), set_config('jit', 'off', true)`
 
 func (t *transaction) read(ctx context.Context, conn *pgxpool.Conn) (*plan, error) {
 	t.prepare()
 	b := &pgx.Batch{}
 	b.Queue("BEGIN")
-	b.Queue(bounded)
+	b.Queue(prepared)
 	t.queueRead(b)
 	if len(t.entityKeys) > 0 {
 		t.fn.QueueLoad(b, t.instances())

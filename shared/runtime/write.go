@@ -34,11 +34,14 @@ FROM unnest($3::text[], $4::text[], $5::text[], $6::bytea[], $7::text[], $8::tex
   AS batch (tenant_id, source, id, digest, outcome, reason, subject, version,
             month, type, time, sequence, data, attributes)`
 
+	// They are there: a conflict finds each by the index, whatever the planner
+	// knows of the table.
 	updateEntities = `
-UPDATE millrace.entities AS e
-SET version = batch.version, counters = batch.counters
+INSERT INTO millrace.entities (tenant_id, function, subject, version, counters)
+SELECT tenant_id, $1, subject, version, counters
 FROM unnest($2::text[], $3::text[], $4::bigint[], $5::json[]) AS batch (tenant_id, subject, version, counters)
-WHERE e.tenant_id = batch.tenant_id AND e.function = $1 AND e.subject = batch.subject`
+ON CONFLICT (tenant_id, function, subject)
+DO UPDATE SET version = excluded.version, counters = excluded.counters`
 
 	upsertStreams = `
 INSERT INTO millrace.streams AS s (tenant_id, function, subject, source, position, parked)
