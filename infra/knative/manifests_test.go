@@ -1,0 +1,152 @@
+package knative
+
+import (
+	"errors"
+	"strings"
+	"testing"
+)
+
+func TestManifests(t *testing.T) {
+	t.Parallel()
+	for _, overlay := range []string{batchTrigger, kafkaSource, production} {
+		t.Run(overlay, func(t *testing.T) {
+			t.Parallel()
+			if err := check(build(t, overlay)); err != nil {
+				t.Error(err)
+			}
+		})
+	}
+}
+
+// A check that finds nothing has to be seen to find something.
+func TestBrokenManifests(t *testing.T) {
+	t.Parallel()
+	for _, broken := range []struct{ what, overlay, from, to, want string }{
+		// Types.
+		{"a field that the type has not", batchTrigger, "containerConcurrency: 0", "containerConcurency: 0", `unknown field "spec.template.spec.containerConcurency"`},
+		{"a field twice", batchTrigger, "  enableServiceLinks: false", "  enableServiceLinks: false\n      enableServiceLinks: false", "already set"},
+		{"a field of another case", batchTrigger, "timeoutSeconds: 90", "TimeoutSeconds: 90", `unknown field "spec.template.spec.TimeoutSeconds"`},
+		{"a version that Knative does not serve", batchTrigger, "serving.knative.dev/v1\nkind: Service", "serving.knative.dev/v1beta1\nkind: Service", "no type is known"},
+		{"a KafkaSource with an unknown field", kafkaSource, "initialOffset: earliest", "initialOffsets: earliest", `unknown field "spec.initialOffsets"`},
+		{"a Deployment that selects other pods", batchTrigger, "matchLabels:\n      millrace.dev/trigger: agent", "matchLabels:\n      millrace.dev/trigger: trade", "selector does not select"},
+
+		// What Knative's webhook refuses.
+		{"an autoscaling annotation that is no number", batchTrigger, `max-scale: "2"`, `max-scale: many`, "max-scale"},
+		{"a metric that its class has not", batchTrigger, "metric: concurrency", "metric: memory", "memory"},
+		{"a window out of range", batchTrigger, "window: 60s", "window: 2h", "window"},
+		{"a timeout above the cluster's", batchTrigger, "timeoutSeconds: 600", "timeoutSeconds: 601", "601"},
+		{"a field that Knative does not let through", batchTrigger, "enableServiceLinks: false", "hostNetwork: true", "hostNetwork"},
+		{"a variable that is Knative's own", batchTrigger, "name: DATABASE_MAX_CONNS", "name: K_SERVICE", "K_SERVICE"},
+		{"a schedule that cron cannot read", batchTrigger, "schedule: '* * * * *'", "schedule: '* * * *'", "schedule"},
+		{"a backoff that is no duration", batchTrigger, "backoffDelay: PT0.5S", "backoffDelay: 500ms", "backoffDelay"},
+		{"a Trigger without a subscriber", batchTrigger, "  subscriber:\n    ref:\n      apiVersion: serving.knative.dev/v1\n      kind: Service\n      name: http-subscriber\n", "  subscriber: {}\n", "subscriber"},
+		{"a SinkBinding without a subject", batchTrigger, "    name: agent-trigger\n", "", "subject.name"},
+		{"a source that skips what is there", kafkaSource, "initialOffset: earliest", "initialOffset: latest", "initialOffset"},
+		{"a source without a dead-letter sink", kafkaSource, "    deadLetterSink:\n      ref:\n        apiVersion: eventing.knative.dev/v1alpha1\n        kind: KafkaSink\n        name: agent-dead-letter\n", "", "deadLetterSink"},
+		{"a source without order", kafkaSource, "ordering: ordered", "ordering: unordered", "ordering"},
+
+		// What an object names must be there.
+		{"a sink that is no Service", batchTrigger, "kind: Service\n      name: trade", "kind: Service\n      name: trades", "there is no serving.knative.dev/v1 Service trades"},
+		{"a subscriber that is no Service", batchTrigger, "      name: http-subscriber\n", "      name: http-subscribers\n", "Service http-subscribers"},
+		{"a Broker of another name", batchTrigger, "broker: millrace", "broker: default", "Broker default"},
+		{"a subject that is no Deployment", batchTrigger, "    name: agent-trigger\n", "    name: agents-trigger\n", "Deployment agents-trigger"},
+		{"a dead-letter sink that is not there", kafkaSource, "name: trade-dead-letter", "name: trade-dead-letters", "KafkaSink trade-dead-letters"},
+		{"a schedule that wakes nobody", batchTrigger, "name: relay\n    uri: /sweep", "name: sweeper\n    uri: /sweep", "Service sweeper"},
+		{"another namespace", batchTrigger, "name: relay\n  namespace: millrace", "name: relay\n  namespace: default", `in namespace "default"`},
+		{"a function that the world can call", batchTrigger, "networking.knative.dev/visibility: cluster-local", "networking.knative.dev/visibility: public", "open to the world"},
+		{"a subscriber that the world can call", batchTrigger, "visibility: cluster-local\n  name: http-subscriber", "visibility: public\n  name: http-subscriber", "Service http-subscriber is open to the world"},
+		{"a source on another Kafka", kafkaSource, "- kafka:9092", "- kafka-2:9092", "KafkaSource agent: its Kafka is [kafka-2:9092]"},
+		{"a ConfigMap of another name", batchTrigger, "kind: ConfigMap\nmetadata:\n  name: millrace", "kind: ConfigMap\nmetadata:\n  name: mill", "there is no ConfigMap millrace"},
+		{"a key that the ConfigMap has not", batchTrigger, "KAFKA_BROKERS: kafka:9092", "KAFKA_BROKER: kafka:9092", "has no key KAFKA_BROKERS"},
+		{"a key that the Secret has not", batchTrigger, "REDIS_URL: redis:", "REDIS: redis:", "has no key REDIS_URL"},
+		{"a Secret that nobody is told to make", production, "key: REDIS_URL\n              name: millrace", "key: REDIS_URL\n              name: redis", "has no key REDIS_URL"},
+
+		// Families, topics and groups.
+		{"a family without a function", batchTrigger, "visibility: cluster-local\n  name: ledger", "visibility: cluster-local\n  name: ledgers", "there is no Service ledger"},
+		{"the image of another family", batchTrigger, "dev.local/millrace/trade:dev", "dev.local/millrace/ledger:dev", "Service trade runs image"},
+		{"a topic that is not there", batchTrigger, "value: trade-events", "value: trades", "there is no topic trades"},
+		{"two ways for one topic", batchTrigger, "value: trade-events", "value: agent-events", "2 ways lead"},
+		{"a topic that goes to another function", kafkaSource, "name: trade\n  topics", "name: ledger\n  topics", "KafkaSource trade posts its topic to http://ledger."},
+		{"another family's dead letters", kafkaSource, "topic: trade-events-dead-letter", "topic: ledger-events-dead-letter", "puts dead letters into ledger-events-dead-letter"},
+
+		// Settings, as the code reads them.
+		{"a variable that no code reads", batchTrigger, "name: GOMEMLIMIT", "name: GO_MEMORY", "no code reads GO_MEMORY"},
+		{"a required variable that is not given", batchTrigger, "name: REDIS_URL\n          valueFrom", "name: LISTEN_ADDRESS\n          valueFrom", "REDIS_URL"},
+		{"a value that the code refuses", batchTrigger, `DATABASE_MAX_CONNS: "5"`, `DATABASE_MAX_CONNS: "3"`, "SHARDS is 4"},
+		{"a trigger without a sink", batchTrigger, "kind: Deployment\n    name: trade-trigger", "kind: Deployment\n    name: agent-trigger", "K_SINK"},
+		{"a label that is not there", batchTrigger, "metadata.labels['millrace.dev/trigger']", "metadata.labels['trigger']", "the pod's labels has no key trigger"},
+
+		// Times.
+		{"a grace period that drain exceeds", batchTrigger, "timeoutSeconds: 90", "timeoutSeconds: 55", "a grace period of 55s, but draining takes 55s"},
+		{"a trigger's grace period that drain exceeds", batchTrigger, "terminationGracePeriodSeconds: 40", "terminationGracePeriodSeconds: 20", "Deployment agent-trigger: a grace period"},
+		{"a trigger that gives up before the function", batchTrigger, "name: NAMESPACE\n          valueFrom:\n            fieldRef:\n              fieldPath: metadata.namespace", "name: K_SINK_TIMEOUT\n          value: 20s", "gives up after 20s"},
+
+		// Pods.
+		{"root", batchTrigger, "runAsNonRoot: true", "runAsNonRoot: false", "security context"},
+		{"a file system that can be written", batchTrigger, "readOnlyRootFilesystem: true", "readOnlyRootFilesystem: false", "security context"},
+		{"a capability", batchTrigger, "- ALL", "- NET_RAW", "security context"},
+		{"a token for Kubernetes", batchTrigger, "      automountServiceAccountToken: false\n", "", "token for Kubernetes"},
+		{"another path of readiness", batchTrigger, "path: /health/readiness", "path: /ready", "readiness"},
+		{"no liveness", batchTrigger, "livenessProbe", "startupProbe", "liveness"},
+		{"another port", batchTrigger, "containerPort: 8080", "containerPort: 8090", "its port"},
+		{"no limit of memory", batchTrigger, "            memory: 1Gi\n", "", "requests and limits"},
+		{"a heap above the memory limit", batchTrigger, "value: 900MiB", "value: 1GiB", "GOMEMLIMIT"},
+
+		// Connections.
+		{"more pods than PostgreSQL has connections for", production, `max-scale: "10"`, `max-scale: "12"`, "may open 1008 connections, PostgreSQL gives 1000"},
+		{"no bound for pods", production, "        autoscaling.knative.dev/max-scale: \"10\"\n", "", "connections, PostgreSQL gives 1000"},
+	} {
+		t.Run(broken.what, func(t *testing.T) {
+			t.Parallel()
+			text := replace(t, build(t, broken.overlay), broken.from, broken.to)
+			if err := check(text); err == nil || !strings.Contains(err.Error(), broken.want) {
+				t.Errorf("got %v\nwant an error with %q", err, broken.want)
+			}
+		})
+	}
+}
+
+// replace changes the first of what it finds.
+func replace(t *testing.T, text, from, to string) string {
+	t.Helper()
+	if !strings.Contains(text, from) {
+		t.Fatalf("the manifests do not have %q", from)
+	}
+	return strings.Replace(text, from, to, 1)
+}
+
+func TestOneWayCanHandOverToTheOther(t *testing.T) {
+	t.Parallel()
+	if err := handOver(t, build(t, batchTrigger), build(t, kafkaSource)); err != nil {
+		t.Error(err)
+	}
+}
+
+func TestAWayThatCannotHandOver(t *testing.T) {
+	t.Parallel()
+	for _, broken := range []struct{ what, from, to, want string }{
+		{"another group", "value: millrace-trade-events", "value: trades", "in group trades"},
+		{"a group that two share", "value: millrace-trade-events", "value: millrace-ledger-events", "share group"},
+	} {
+		t.Run(broken.what, func(t *testing.T) {
+			t.Parallel()
+			text := replace(t, build(t, batchTrigger), broken.from, broken.to)
+			if err := handOver(t, text, build(t, kafkaSource)); err == nil || !strings.Contains(err.Error(), broken.want) {
+				t.Errorf("got %v\nwant an error with %q", err, broken.want)
+			}
+		})
+	}
+}
+
+func handOver(t *testing.T, from, to string) error {
+	t.Helper()
+	a, err := decode(from)
+	if err != nil {
+		t.Fatal(err)
+	}
+	b, err := decode(to)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return errors.Join(checkHandOver(a, b)...)
+}

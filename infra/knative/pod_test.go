@@ -1,0 +1,88 @@
+package knative
+
+import (
+	"strconv"
+	"time"
+
+	appsv1 "k8s.io/api/apps/v1"
+	corev1 "k8s.io/api/core/v1"
+	"knative.dev/serving/pkg/apis/autoscaling"
+	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
+)
+
+// queueDrain is for how long Knative's queue-proxy goes on before it lets the
+// process have its SIGTERM: drainSleepDuration in serving's
+// pkg/queue/sharedmain/main.go.
+const queueDrain = 30 * time.Second
+
+// pod is what a Knative Service and a Deployment have in common.
+type pod struct {
+	name, part, namespace string
+	labels                map[string]string
+	spec                  corev1.PodSpec
+	most                  int               // pods at once, of one revision
+	grace                 time.Duration     // from the pod's end to the kernel's kill
+	before                time.Duration     // of that, until the process has SIGTERM
+	injected              map[string]string // what Knative adds to the environment
+}
+
+func pods(m manifests) (of []pod) {
+	for _, s := range all[*servingv1.Service](m) {
+		template := s.Spec.Template
+		p := pod{
+			name: describe("Service", s.Name), part: template.Labels[labelPart], namespace: s.Namespace,
+			labels: template.Labels, spec: template.Spec.PodSpec, before: queueDrain,
+			injected: map[string]string{"K_SERVICE": s.Name},
+		}
+		// Without the annotation there may be any number.
+		p.most = number(template.Annotations[autoscaling.MaxScaleAnnotationKey], 1<<30)
+		if seconds := template.Spec.TimeoutSeconds; seconds != nil {
+			p.grace = time.Duration(*seconds) * time.Second
+		}
+		of = append(of, p)
+	}
+	for _, d := range all[*appsv1.Deployment](m) {
+		template := d.Spec.Template
+		p := pod{
+			name: describe("Deployment", d.Name), part: template.Labels[labelPart], namespace: d.Namespace,
+			labels: template.Labels, spec: template.Spec,
+			injected: map[string]string{},
+		}
+		if sink := sinkOf(m, d.Name); sink != "" {
+			p.injected["K_SINK"] = sink
+		}
+		if d.Spec.Replicas != nil {
+			p.most = int(*d.Spec.Replicas)
+		}
+		if seconds := template.Spec.TerminationGracePeriodSeconds; seconds != nil {
+			p.grace = time.Duration(*seconds) * time.Second
+		}
+		of = append(of, p)
+	}
+	return of
+}
+
+const labelPart = "millrace.dev/part"
+
+func number(text string, otherwise int) int {
+	if n, err := strconv.Atoi(text); err == nil {
+		return n
+	}
+	return otherwise
+}
+
+// container is the only one; checkPods says if there are more.
+func (p pod) container() corev1.Container {
+	if len(p.spec.Containers) == 0 {
+		return corev1.Container{}
+	}
+	return p.spec.Containers[0]
+}
+
+// settings are those that the process will have; the zero value if it could not
+// read them, which checkSettings says.
+func (p pod) settings(m manifests) settings {
+	environment, _ := p.environment(m)
+	s, _ := parts[p.part].settings(environment)
+	return s
+}
