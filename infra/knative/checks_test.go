@@ -103,7 +103,7 @@ func checkTimes(m manifests) (errs []error) {
 			errs = append(errs, fmt.Errorf("%s: a grace period of %v, but draining takes %v", p.name, p.grace, need))
 		}
 		switch {
-		case p.part == "kafka-trigger" && s.request <= functions:
+		case (p.part == "kafka-trigger" || p.part == "http") && s.request <= functions:
 			errs = append(errs, fmt.Errorf("%s: gives up after %v, but a function may take %v to answer", p.name, s.request, functions))
 		case p.before > 0 && p.grace <= s.request: // timeoutSeconds is both
 			errs = append(errs, fmt.Errorf("%s: timeoutSeconds are %v, but a request may take %v", p.name, p.grace, s.request))

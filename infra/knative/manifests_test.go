@@ -75,11 +75,13 @@ func TestBrokenManifests(t *testing.T) {
 		{"a value that the code refuses", batchTrigger, `DATABASE_MAX_CONNS: "5"`, `DATABASE_MAX_CONNS: "3"`, "SHARDS is 4"},
 		{"a trigger without a sink", batchTrigger, "kind: Deployment\n    name: trade-trigger", "kind: Deployment\n    name: agent-trigger", "K_SINK"},
 		{"a label that is not there", batchTrigger, "metadata.labels['millrace.dev/trigger']", "metadata.labels['trigger']", "the pod's labels has no key trigger"},
+		{"a way in that asks nobody for a token", production, "OIDC_ISSUER: https://login.example.com", `OIDC_ISSUER: ""`, "Service http: configuration: OIDC_ISSUER"},
 
 		// Times.
 		{"a grace period that drain exceeds", batchTrigger, "timeoutSeconds: 90", "timeoutSeconds: 55", "a grace period of 55s, but draining takes 55s"},
 		{"a trigger's grace period that drain exceeds", batchTrigger, "terminationGracePeriodSeconds: 40", "terminationGracePeriodSeconds: 20", "Deployment agent-trigger: a grace period"},
 		{"a trigger that gives up before the function", batchTrigger, "name: NAMESPACE\n          valueFrom:\n            fieldRef:\n              fieldPath: metadata.namespace", "name: K_SINK_TIMEOUT\n          value: 20s", "gives up after 20s"},
+		{"a call that gives up before the function", batchTrigger, "name: LISTEN_ADDRESS\n          value: 127.0.0.1:8081", "name: REQUEST_TIMEOUT\n          value: 20s", "Service http-subscriber: gives up after 20s"},
 
 		// Pods.
 		{"root", batchTrigger, "runAsNonRoot: true", "runAsNonRoot: false", "security context"},
@@ -89,12 +91,13 @@ func TestBrokenManifests(t *testing.T) {
 		{"another path of readiness", batchTrigger, "path: /health/readiness", "path: /ready", "readiness"},
 		{"no liveness", batchTrigger, "livenessProbe", "startupProbe", "liveness"},
 		{"another port", batchTrigger, "containerPort: 8080", "containerPort: 8090", "its port"},
+		{"a subscriber that nobody can reach", batchTrigger, "name: SUBSCRIBER_ADDRESS\n          value: :8080", "name: SUBSCRIBER_ADDRESS\n          value: :8082", "Service http-subscriber: its port"},
 		{"no limit of memory", batchTrigger, "            memory: 1Gi\n", "", "requests and limits"},
 		{"a heap above the memory limit", batchTrigger, "value: 900MiB", "value: 1GiB", "GOMEMLIMIT"},
 
 		// Connections.
-		{"more pods than PostgreSQL has connections for", production, `max-scale: "10"`, `max-scale: "12"`, "may open 1008 connections, PostgreSQL gives 1000"},
-		{"no bound for pods", production, "        autoscaling.knative.dev/max-scale: \"10\"\n", "", "connections, PostgreSQL gives 1000"},
+		{"more pods than PostgreSQL has connections for", production, `max-scale: "10"`, `max-scale: "99"`, "connections, PostgreSQL gives 1200"},
+		{"no bound for pods", production, "        autoscaling.knative.dev/max-scale: \"10\"\n", "", "connections, PostgreSQL gives 1200"},
 	} {
 		t.Run(broken.what, func(t *testing.T) {
 			t.Parallel()

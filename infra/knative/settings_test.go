@@ -3,6 +3,7 @@ package knative
 import (
 	"fmt"
 	"maps"
+	"net"
 	"reflect"
 	"strings"
 	"time"
@@ -10,6 +11,7 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"github.com/millrace/millrace/shared/runtime"
+	gateway "github.com/millrace/millrace/triggers/http"
 	"github.com/millrace/millrace/triggers/kafka"
 	"github.com/millrace/millrace/triggers/relay"
 )
@@ -44,7 +46,7 @@ var parts = map[string]part{
 			err = c.Validate()
 		}
 		return settings{
-			port: c.Port, connections: int(c.Postgres.MaxConns), request: c.RequestTimeout,
+			port: port(c.Port, c.ListenAddress), connections: int(c.Postgres.MaxConns), request: c.RequestTimeout,
 			// Its Config says so: ten seconds more go to telling.
 			drain: c.DrainTimeout + 10*time.Second,
 		}, err
@@ -55,7 +57,7 @@ var parts = map[string]part{
 			err = c.Validate()
 		}
 		return settings{
-			port: c.Port, drain: c.DrainTimeout, request: time.Duration(c.SinkTimeout),
+			port: port(c.Port, c.ListenAddress), drain: c.DrainTimeout, request: time.Duration(c.SinkTimeout),
 			topics: c.Topics, group: c.Group,
 		}, err
 	}},
@@ -64,17 +66,29 @@ var parts = map[string]part{
 		if err == nil {
 			err = c.Validate()
 		}
-		return settings{port: c.Port, connections: int(c.Postgres.MaxConns), drain: c.DrainTimeout}, err
+		return settings{port: port(c.Port, c.ListenAddress), connections: int(c.Postgres.MaxConns), drain: c.DrainTimeout}, err
 	}},
-	// Its code is not here yet, so no variable of it is checked; the times are
-	// those that its manifest names.
-	"http": {nil, func(map[string]string) (settings, error) {
-		return settings{port: 8080, drain: 25 * time.Second, request: 25 * time.Second}, nil
+	"http": {reflect.TypeFor[gateway.Config](), func(environment map[string]string) (settings, error) {
+		c, err := parse[gateway.Config](environment)
+		if err == nil {
+			err = c.Validate()
+		}
+		return settings{port: port(c.Port, c.ListenAddress, c.SubscriberAddress), drain: c.DrainTimeout, request: c.RequestTimeout}, err
 	}},
 }
 
 func parse[C any](environment map[string]string) (C, error) {
 	return env.ParseAsWithOptions[C](env.Options{Environment: environment})
+}
+
+// port is that of the last address which is given.
+func port(otherwise int, addresses ...string) int {
+	for _, address := range addresses {
+		if _, text, err := net.SplitHostPort(address); err == nil {
+			otherwise = number(text, 0)
+		}
+	}
+	return otherwise
 }
 
 // variables are the names that a Config reads, in the structs within it too.
@@ -103,7 +117,7 @@ func checkSettings(m manifests) (errs []error) {
 		errs = append(errs, missing...)
 		for name := range environment {
 			_, byKnative := p.injected[name]
-			known := kind.config == nil || variables(kind.config)[name] || name == "GOMEMLIMIT" // which Go itself reads
+			known := variables(kind.config)[name] || name == "GOMEMLIMIT" // which Go itself reads
 			if !known && !byKnative {
 				errs = append(errs, fmt.Errorf("%s: no code reads %s", p.name, name))
 			}
