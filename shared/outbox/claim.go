@@ -30,6 +30,8 @@ type Claim struct {
 	// rendered is a moment before the commit, when nothing newer than Views can
 	// have been committed; zero if Views are not known.
 	rendered time.Time
+	// committed is when the transaction was, about.
+	committed time.Time
 	// encoded is the JSON of Emitted.
 	encoded [][]byte
 }

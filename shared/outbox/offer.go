@@ -58,6 +58,7 @@ func (o *offered) unless(out *outage, do func(context.Context, []*work) error) f
 // does everything that was offered when the process crashes.
 func (r *Relay) Offer(c Claim) {
 	r.stats.offered.Add(1)
+	c.committed = time.Now()
 	p := &passage{work: newWork(&c)}
 	p.size = p.work.size()
 	if !r.queue.enter(p) {

@@ -35,6 +35,13 @@ func (o *outage) waiting() bool {
 	return !o.since.IsZero() && time.Now().Before(o.until)
 }
 
+// on reports whether an outage is on.
+func (o *outage) on() bool {
+	o.mu.Lock()
+	defer o.mu.Unlock()
+	return !o.since.IsZero()
+}
+
 // failed notes that an attempt failed.
 func (o *outage) failed(err error) {
 	o.mu.Lock()

@@ -46,6 +46,7 @@ func (r *Relay) Reconcile(ctx context.Context) (int, error) {
 	if rebuildErr := r.rebuildOut.note(ctx, err); rebuildErr != nil {
 		return 0, rebuildErr
 	}
+	r.stats.rebuilt.Add(int64(len(masters)))
 	return len(masters), nil
 }
 

@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/prometheus/client_golang/prometheus"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/millrace/millrace/shared/function"
@@ -58,6 +59,7 @@ type Relay struct {
 	functions map[string]function.Definition
 	log       *slog.Logger
 	stats     stats
+	viewLag   *prometheus.HistogramVec
 
 	// apply is views.Apply, but for tests that break it.
 	apply func(context.Context, redis.UniversalClient, []views.View, views.Claim) (views.Result, error)
@@ -96,6 +98,7 @@ func NewRelay(cfg RelayConfig) *Relay {
 	for _, fn := range cfg.Functions {
 		r.functions[fn.FunctionName()] = fn
 	}
+	r.viewLag = newViewLag(r.functions)
 	r.queue = newOffered(r)
 	return r
 }

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"math"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -14,6 +15,7 @@ import (
 type row struct {
 	ID          int64
 	Function    string
+	CreatedAt   time.Time
 	Dirty       []byte
 	Emitted     []byte
 	DeadLetters []uuid.UUID
@@ -22,7 +24,7 @@ type row struct {
 
 // claim reads what Claim.Queue wrote.
 func (r *row) claim() (Claim, error) {
-	c := Claim{ID: r.ID, Function: r.Function, DeadLetters: r.DeadLetters}
+	c := Claim{ID: r.ID, Function: r.Function, DeadLetters: r.DeadLetters, committed: r.CreatedAt}
 	if r.Dirty != nil {
 		var dirty Dirty
 		if err := json.Unmarshal(r.Dirty, &dirty); err != nil {

@@ -39,6 +39,9 @@ func (r *Relay) show(ctx context.Context, works []*work) error {
 	unreachable, err := s.run(ctx, client, clock, known, open)
 	for _, w := range works {
 		s.settle(w)
+		if w.hasViews() && len(w.rest.entities)+len(w.rest.aggregates) == 0 {
+			r.visible(w)
+		}
 	}
 	return errors.Join(r.redisOut.note(ctx, unreachable), err)
 }

@@ -12,11 +12,12 @@ type Stats struct {
 	Emitted     int64 // events put into Kafka
 	DeadLetters int64 // dead letters put into Kafka
 	Failed      int64 // claims of which something failed
+	Rebuilt     int64 // Redis masters whose views were rebuilt
 	Held        int64 // estimated bytes of claims in memory now
 }
 
 type stats struct {
-	offered, forgotten, swept, finished, views, emitted, deadLetters, failed, held atomic.Int64
+	offered, forgotten, swept, finished, views, emitted, deadLetters, failed, rebuilt, held atomic.Int64
 }
 
 // Stats returns what r did.
@@ -25,6 +26,6 @@ func (r *Relay) Stats() Stats {
 	return Stats{
 		Offered: s.offered.Load(), Forgotten: s.forgotten.Load(), Swept: s.swept.Load(),
 		Finished: s.finished.Load(), Views: s.views.Load(), Emitted: s.emitted.Load(),
-		DeadLetters: s.deadLetters.Load(), Failed: s.failed.Load(), Held: s.held.Load(),
+		DeadLetters: s.deadLetters.Load(), Failed: s.failed.Load(), Rebuilt: s.rebuilt.Load(), Held: s.held.Load(),
 	}
 }

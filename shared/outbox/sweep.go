@@ -44,7 +44,7 @@ UPDATE millrace.outbox AS o
 SET claimed_until = now() + $4::interval
 FROM taken
 WHERE o.id = taken.id AND taken.before < $5
-RETURNING o.id, o.function, o.dirty, o.emitted, o.dead_letters, o.drain`
+RETURNING o.id, o.function, o.created_at, o.dirty, o.emitted, o.dead_letters, o.drain`
 )
 
 // Sweep publishes the rows that are older than olderThan and that nobody else
@@ -107,7 +107,7 @@ func (r *Relay) take(ctx context.Context, now span, limit int, open reach) (clai
 		return nil, 0, fmt.Errorf("taking outbox rows: %w", err)
 	}
 	var taken row
-	_, err = pgx.ForEachRow(rows, []any{&taken.ID, &taken.Function, &taken.Dirty, &taken.Emitted, &taken.DeadLetters, &taken.Drain}, func() error {
+	_, err = pgx.ForEachRow(rows, []any{&taken.ID, &taken.Function, &taken.CreatedAt, &taken.Dirty, &taken.Emitted, &taken.DeadLetters, &taken.Drain}, func() error {
 		n++
 		c, err := taken.claim()
 		if err != nil {

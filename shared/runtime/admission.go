@@ -142,3 +142,13 @@ func (a *admission) inUse() int {
 	defer a.mu.Unlock()
 	return a.used
 }
+
+// isClosed returns 1 while intake is closed.
+func (a *admission) isClosed() float64 {
+	a.mu.Lock()
+	defer a.mu.Unlock()
+	if a.closed {
+		return 1
+	}
+	return 0
+}

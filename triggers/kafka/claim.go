@@ -10,6 +10,8 @@ type claim struct {
 	marker    func(next int64) // marks the offset of the next record to read
 	pause     func()
 	resume    func()
+	end       func() int64 // offset of the next record that will be written
+	next      int64        // offset of the next record to read; negative until it is known
 
 	records []*record // read and not marked, in the order of their offsets
 	keys    map[string]*laneKey
@@ -30,7 +32,8 @@ type claim struct {
 func newClaim(topic string, partition int32) *claim {
 	return &claim{
 		topic: topic, partition: partition,
-		marker: func(int64) {}, pause: func() {}, resume: func() {},
+		marker: func(int64) {}, pause: func() {}, resume: func() {}, end: func() int64 { return 0 },
+		next: -1,
 		keys: map[string]*laneKey{}, landing: make(chan struct{}),
 	}
 }
@@ -61,6 +64,26 @@ func (c *claim) mark() int {
 	c.events -= n
 	c.marker(next)
 	return n
+}
+
+// lag returns how many records are not marked, as far as Kafka told.
+func (c *claim) lag() int64 {
+	first := c.next
+	if len(c.records) > 0 {
+		first = c.records[0].offset
+	}
+	if first < 0 {
+		return 0
+	}
+	return max(0, c.end()-first)
+}
+
+// oldest returns the age of the first record that is not marked.
+func (c *claim) oldest(now time.Time) time.Duration {
+	if len(c.records) == 0 || c.records[0].at.IsZero() {
+		return 0
+	}
+	return max(0, now.Sub(c.records[0].at))
 }
 
 func (c *claim) landed() {

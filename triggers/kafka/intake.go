@@ -28,7 +28,6 @@ func (t *Trigger) ConsumeClaim(session sarama.ConsumerGroupSession, kc sarama.Co
 	in := &intake{t: t, claim: c, converter: newConverter(t.extensions)}
 	in.read(session.Context(), kc.Messages())
 	t.window.revoke(c, t.cfg.DrainTimeout)
-	t.metrics.forget(c)
 	t.log.Info("partition given up", "topic", c.topic, "partition", c.partition)
 	return nil
 }
@@ -36,11 +35,8 @@ func (t *Trigger) ConsumeClaim(session sarama.ConsumerGroupSession, kc sarama.Co
 func (t *Trigger) claim(session sarama.ConsumerGroupSession, kc sarama.ConsumerGroupClaim) *claim {
 	c := newClaim(kc.Topic(), kc.Partition())
 	partition := map[string][]int32{c.topic: {c.partition}}
-	lag := t.metrics.lag(c)
-	c.marker = func(next int64) {
-		session.MarkOffset(c.topic, c.partition, next, "")
-		lag.Set(float64(kc.HighWaterMarkOffset() - next))
-	}
+	c.marker = func(next int64) { session.MarkOffset(c.topic, c.partition, next, "") }
+	c.next, c.end = kc.InitialOffset(), kc.HighWaterMarkOffset
 	c.pause = func() { t.group.Pause(partition) }
 	c.resume = func() { t.group.Resume(partition) }
 	return c
@@ -62,7 +58,7 @@ func (in *intake) read(ctx context.Context, messages <-chan *sarama.ConsumerMess
 
 func (in *intake) take(m *sarama.ConsumerMessage) {
 	in.t.metrics.read.Inc()
-	r := &record{msg: m, claim: in.claim, offset: m.Offset, size: rawSize(m)}
+	r := &record{msg: m, claim: in.claim, offset: m.Offset, at: m.Timestamp, size: rawSize(m)}
 	event, e, cause := in.convert(m, r.size)
 	r.event = event
 	r.size += len(event)

@@ -4,6 +4,7 @@ import (
 	"cmp"
 	"encoding/binary"
 	"slices"
+	"time"
 
 	"github.com/IBM/sarama"
 )
@@ -18,10 +19,11 @@ type record struct {
 	lane   *lane
 	keys   [2]*laneKey
 	offset int64
-	size   int    // bytes held, raw and converted
-	fault  *fault // why it goes to the dead-letter topic
-	taken  int    // the window's count of isolations when it left its lane
-	alone  bool   // in a cell
+	at     time.Time // the record's own timestamp
+	size   int       // bytes held, raw and converted
+	fault  *fault    // why it goes to the dead-letter topic
+	taken  int       // the window's count of isolations when it left its lane
+	alone  bool      // in a cell
 	done   bool
 }
 

@@ -46,7 +46,7 @@ func New(cfg Config, log *slog.Logger) (*Trigger, error) {
 		log.Warn("the password for kafka goes over the network in the clear: KAFKA_NET_TLS_ENABLE is off")
 	}
 	t.window = newWindow(limits{cfg.BatchEvents, cfg.BatchBytes, cfg.WindowEvents, cfg.WindowBytes})
-	t.metrics = newMetrics(t.window)
+	t.metrics = newMetrics(t.window, &t.joined)
 	t.deadLetters = newDeadLetters(t, func() (sarama.SyncProducer, error) {
 		return sarama.NewSyncProducer(cfg.Brokers, producerConfig(cfg))
 	})

@@ -46,6 +46,7 @@ func (w *window) add(r *record, e entity) {
 	defer w.mu.Unlock()
 	c := r.claim
 	c.records = append(c.records, r)
+	c.next = r.offset + 1
 	c.events++
 	c.bytes += r.size
 	w.events++

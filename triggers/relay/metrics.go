@@ -14,11 +14,9 @@ type metrics struct {
 	registry *prometheus.Registry
 	sweeps   *prometheus.CounterVec
 	seconds  prometheus.Histogram
-	rows     prometheus.Gauge
-	oldest   prometheus.Gauge
 }
 
-func newMetrics(relay *outbox.Relay) *metrics {
+func newMetrics(relay *outbox.Relay, b *backlog) *metrics {
 	m := &metrics{
 		registry: prometheus.NewRegistry(),
 		sweeps: prometheus.NewCounterVec(prometheus.CounterOpts{
@@ -28,15 +26,12 @@ func newMetrics(relay *outbox.Relay) *metrics {
 			Name: "millrace_sweep_seconds", Help: "How long a sweep takes.",
 			Buckets: prometheus.ExponentialBuckets(0.001, 4, 9),
 		}),
-		rows: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "millrace_outbox_rows", Help: "Rows in the outbox after the last sweep, counted up to a limit.",
-		}),
-		oldest: prometheus.NewGauge(prometheus.GaugeOpts{
-			Name: "millrace_outbox_oldest_seconds", Help: "Age of the oldest row in the outbox after the last sweep.",
-		}),
 	}
-	m.registry.MustRegister(m.sweeps, m.seconds, m.rows, m.oldest, relay.Collector(),
+	m.registry.MustRegister(m.sweeps, m.seconds, b, relay.Collector(),
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, outcome := range []string{"ok", "failed"} {
+		m.sweeps.WithLabelValues(outcome)
+	}
 	return m
 }
 
@@ -47,9 +42,4 @@ func (m *metrics) swept(took time.Duration, err error) {
 	}
 	m.sweeps.WithLabelValues(outcome).Inc()
 	m.seconds.Observe(took.Seconds())
-}
-
-func (m *metrics) depth(d outbox.Depth) {
-	m.rows.Set(float64(d.Rows))
-	m.oldest.Set(d.Oldest.Seconds())
 }

@@ -152,6 +152,13 @@ func (p *platform) get(t *testing.T, path string) (int, string) {
 	return response.StatusCode, string(body)
 }
 
+func (p *platform) exec(t *testing.T, sql string) {
+	t.Helper()
+	if _, err := p.pool.Exec(t.Context(), sql); err != nil {
+		t.Fatal(err)
+	}
+}
+
 func (p *platform) outboxRows(t *testing.T) (n int) {
 	t.Helper()
 	if err := p.pool.QueryRow(t.Context(), `SELECT count(*) FROM millrace.outbox`).Scan(&n); err != nil {

@@ -47,7 +47,7 @@ func TestSweepAsked(t *testing.T) {
 		t.Error(code)
 	}
 	_, metrics := p.get(t, "/metrics")
-	for _, want := range []string{`millrace_sweeps_total{outcome="ok"} 2`, "millrace_outbox_rows 0", "millrace_relay_events_emitted_total 50", "millrace_relay_rows_swept_total 25"} {
+	for _, want := range []string{`millrace_sweeps_total{outcome="ok"} 2`, `millrace_outbox_rows{function="trade"} 0`, "millrace_database_up 1", "millrace_relay_events_emitted_total 50", "millrace_relay_rows_swept_total 25"} {
 		if !strings.Contains(metrics, want) {
 			t.Errorf("metrics lack %q", want)
 		}
@@ -89,6 +89,31 @@ func (p *platform) until(t *testing.T, done func() bool) {
 		case <-tick.C:
 		case <-t.Context().Done():
 			t.Fatal("it did not come to that")
+		}
+	}
+}
+
+// What lies in the database is told, of every function and table.
+func TestBacklogIsTold(t *testing.T) {
+	t.Parallel()
+	p := start(t, nil)
+	p.execute(t, "t-1", 0)
+	p.execute(t, "t-1", 1) // the id is another event's
+	p.execute(t, "t-2", 2) // its first never came
+	p.exec(t, `UPDATE millrace.parked SET parked_at = now() - interval '1 hour'`)
+	p.exec(t, `UPDATE millrace.outbox SET created_at = now() - interval '1 hour'`)
+	p.exec(t, `INSERT INTO millrace.audit_default SELECT '2001-01-01', tenant_id, function, 'another', version, outcome,
+		reason, source, id, type, time, sequence, digest, data, attributes, decided_at FROM millrace.audit`)
+	_, metrics := p.get(t, "/metrics")
+	for _, want := range []string{
+		`millrace_parked_events{function="trade"} 1`, `millrace_parked_oldest_seconds{function="trade"} 36`,
+		`millrace_parked_events{function="ledger"} 0`, `millrace_parked_oldest_seconds{function="ledger"} 0`,
+		`millrace_outbox_rows{function="trade"} 2`, `millrace_outbox_oldest_seconds{function="trade"} 36`,
+		`millrace_open_dead_letters{function="trade",kind="undecided"} 1`, `millrace_open_dead_letters{function="trade",kind="refused"} 0`,
+		`millrace_default_partition_used{table="audit"} 1`, `millrace_default_partition_used{table="fills"} 0`,
+	} {
+		if !strings.Contains(metrics, want) {
+			t.Errorf("metrics lack %q", want)
 		}
 	}
 }
@@ -142,6 +167,9 @@ func TestStartsWithoutServers(t *testing.T) {
 		t.Error(code)
 	}
 	p.post(t, "/sweep", "", http.StatusServiceUnavailable)
+	if _, metrics := p.get(t, "/metrics"); !strings.Contains(metrics, "millrace_database_up 0") || strings.Contains(metrics, "millrace_outbox_rows{") {
+		t.Error("the metrics tell of a database that is not there: " + metrics)
+	}
 	stop()
 	if err := <-p.exited; err != nil {
 		t.Error(err)

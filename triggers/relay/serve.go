@@ -49,7 +49,7 @@ func serve(ctx context.Context, listener net.Listener, functions []function.Defi
 	defer producer.Close() //nolint:errcheck // what it did not send lies in the outbox
 	relay := newRelay(pool, producer, functions, c, log)
 	defer relay.Close() //nolint:errcheck // nothing is written any more
-	s := &sweeper{relay: relay, olderThan: c.OlderThan, limit: c.BatchRows, log: log, metrics: newMetrics(relay)}
+	s := &sweeper{relay: relay, olderThan: c.OlderThan, limit: c.BatchRows, log: log, metrics: newMetrics(relay, newBacklog(pool, functions))}
 
 	// A sweep that is told to stop finishes the rows that it has; what draining
 	// left is offered by then, so offers are published last.

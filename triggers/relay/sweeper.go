@@ -56,11 +56,7 @@ func (s *sweeper) rows(ctx context.Context) error {
 	if n > 0 {
 		s.log.Info("swept", "rows", n, "took", time.Since(started).Round(time.Millisecond).String())
 	}
-	depth, depthErr := s.relay.Depth(ctx)
-	if depthErr == nil {
-		s.metrics.depth(depth)
-	}
-	return errors.Join(err, depthErr)
+	return err
 }
 
 // every sweeps at an interval until ctx ends.
