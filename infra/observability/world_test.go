@@ -1,0 +1,172 @@
+package observability
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"net/http"
+	"strings"
+	"sync"
+	"testing"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+	dto "github.com/prometheus/client_model/go"
+	"github.com/prometheus/common/expfmt"
+	"github.com/prometheus/common/model"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/millrace/millrace/functions"
+	"github.com/millrace/millrace/functions/trade"
+	"github.com/millrace/millrace/infra/stack"
+	"github.com/millrace/millrace/infra/stack/stacktest"
+	"github.com/millrace/millrace/shared/runtime"
+	"github.com/millrace/millrace/triggers/kafka"
+	"github.com/millrace/millrace/triggers/relay"
+)
+
+func TestMain(m *testing.M) { stacktest.Main(m) }
+
+// theProcesses returns what a function, its trigger and the relay tell when they
+// have seen events, asked once for all tests.
+func theProcesses(t *testing.T) map[string]told {
+	t.Helper()
+	once.Do(func() { gathered = gather(t) })
+	if gathered == nil {
+		t.Fatal("another test could not gather the metrics")
+	}
+	return gathered
+}
+
+var (
+	once     sync.Once
+	gathered map[string]told
+)
+
+// processes are a function, its trigger and the relay, on servers of their own.
+type processes struct {
+	environment map[string]string
+	ctx         context.Context
+	running     sync.WaitGroup
+	log         *slog.Logger
+}
+
+func gather(t *testing.T) map[string]told {
+	t.Helper()
+	brokers := stacktest.Kafka(t)
+	ctx, stop := context.WithCancel(t.Context())
+	p := &processes{ctx: ctx, log: slog.New(slog.DiscardHandler), environment: map[string]string{
+		"DATABASE_URL": stacktest.Postgres(t), "REDIS_URL": stacktest.Redis(t),
+		"KAFKA_BROKERS": strings.Join(brokers, ","), "DRAIN_TIMEOUT": "1s", "RELAY_INTERVAL": "100ms",
+		"KAFKA_TOPICS": "trade-events", "KAFKA_CONSUMER_GROUP": "millrace-trade-events",
+	}}
+	t.Cleanup(func() { stop(); p.running.Wait() })
+
+	function := parse[runtime.Config](t, p)
+	p.run(t, func(ctx context.Context) error { return runtime.Run(ctx, trade.New(), function, p.log) })
+	p.environment["K_SINK"] = "http://" + function.ListenAddress
+	triggerConfig := parse[kafka.Config](t, p)
+	trigger, err := kafka.New(triggerConfig, p.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.run(t, trigger.Serve)
+	relayConfig := parse[relay.Config](t, p)
+	p.run(t, func(ctx context.Context) error { return relay.Run(ctx, functions.All(), relayConfig, p.log) })
+	send(t, brokers)
+
+	return map[string]told{
+		"function": p.scrape(t, function.ListenAddress, "millrace_relay_rows_finished_total"),
+		"trigger":  p.scrape(t, triggerConfig.ListenAddress, "millrace_trigger_records_read_total"),
+		"relay":    p.scrape(t, relayConfig.ListenAddress, "millrace_sweeps_total"),
+	}
+}
+
+// parse reads the configuration of a process, which listens at an address of its
+// own.
+func parse[C any](t *testing.T, p *processes) C {
+	t.Helper()
+	port, err := stack.FreePort()
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.environment["LISTEN_ADDRESS"] = fmt.Sprintf("127.0.0.1:%d", port)
+	c, err := env.ParseAsWithOptions[C](env.Options{Environment: p.environment})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return c
+}
+
+func (p *processes) run(t *testing.T, process func(context.Context) error) {
+	t.Helper()
+	p.running.Go(func() {
+		if err := process(p.ctx); err != nil {
+			t.Error(err)
+		}
+	})
+}
+
+// send puts a trade, and a record that is no event, into Kafka.
+func send(t *testing.T, brokers []string) {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.DefaultProduceTopic("trade-events"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	header := []kgo.RecordHeader{{Key: "content-type", Value: []byte("application/cloudevents+json")}}
+	event := `{"specversion":"1.0","id":"t-1","source":"/desk","type":"trade.executed.v1","subject":"a-1","tenantid":"acme",
+		"time":"2026-03-01T12:00:00Z","datacontenttype":"application/json",
+		"data":{"instrument":"ACME","side":"buy","quantity":"1","price":"2","currency":"EUR"}}`
+	err = client.ProduceSync(t.Context(),
+		&kgo.Record{Key: []byte("a-1"), Headers: header, Value: []byte(event)},
+		&kgo.Record{Key: []byte("a-1"), Value: []byte("no event")}).FirstErr()
+	if err != nil {
+		t.Fatal(err)
+	}
+}
+
+// scrape asks a process for its metrics until a counter has moved.
+func (p *processes) scrape(t *testing.T, address, counter string) told {
+	t.Helper()
+	tick := time.NewTicker(50 * time.Millisecond)
+	defer tick.Stop()
+	for {
+		families := ask(t, address)
+		if f := families[counter]; f != nil && sum(f) > 0 {
+			return families
+		}
+		select {
+		case <-tick.C:
+		case <-t.Context().Done():
+			t.Fatalf("%s stays 0", counter)
+		}
+	}
+}
+
+func ask(t *testing.T, address string) told {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, "http://"+address+"/metrics", nil)
+	if err != nil {
+		t.Fatal(err)
+	}
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		return nil // it does not listen yet
+	}
+	defer func() { _ = response.Body.Close() }()
+	parser := expfmt.NewTextParser(model.UTF8Validation)
+	families, err := parser.TextToMetricFamilies(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return families
+}
+
+func sum(f *dto.MetricFamily) (total float64) {
+	for _, m := range f.GetMetric() {
+		total += m.GetCounter().GetValue()
+	}
+	return total
+}
