@@ -26,9 +26,9 @@ func TestSettingsAreDocumented(t *testing.T) {
 	}
 	text := string(doc)
 	for name, dirs := range map[string][]string{
-		"function": {"shared/runtime", "shared/binding", "shared/postgres", "shared/kafka"},
-		"trigger":  {"triggers/kafka", "shared/kafka"},
-		"relay":    {"triggers/relay", "shared/postgres", "shared/kafka"},
+		"function": {"shared/runtime", "shared/binding", "shared/postgres", "shared/kafka", "shared/trace"},
+		"trigger":  {"triggers/kafka", "shared/kafka", "shared/trace"},
+		"relay":    {"triggers/relay", "shared/postgres", "shared/kafka", "shared/trace"},
 		"http":     {"triggers/http", "shared/binding", "shared/kafka"},
 	} {
 		var rows strings.Builder

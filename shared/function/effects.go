@@ -10,6 +10,7 @@ import (
 
 	"github.com/millrace/millrace/shared/event"
 	"github.com/millrace/millrace/shared/money"
+	"github.com/millrace/millrace/shared/trace"
 )
 
 // MaxTargets bounds the targets that one entity emits to over its life, since
@@ -48,8 +49,8 @@ func (fx *Effects) Add(name, key, field string, amount money.Decimal) {
 }
 
 // Emit emits an event of eventType about subject and returns its id, by which
-// later events can name it. The id, the source, the sequence and the time
-// follow from the entity, its counters and the causing event, so that deciding
+// later events can name it. The id, the source, the sequence, the time and the
+// traceparent follow from the entity, its counters and the causing event, so that deciding
 // again emits the same. It panics on an event that its receiver could not read,
 // since that would stop the stream there: the causing event becomes a dead letter
 // instead.
@@ -76,7 +77,7 @@ func (fx *Effects) Emit(eventType, subject string, payload any) string {
 		Subject:     subject,
 		Time:        fx.cause.Time,
 		Sequence:    n,
-		TraceParent: fx.cause.TraceParent,
+		TraceParent: fx.follow(),
 		ContentType: "application/json",
 		Data:        data,
 		IsJSON:      true,
@@ -86,6 +87,15 @@ func (fx *Effects) Emit(eventType, subject string, payload any) string {
 	}
 	fx.Emitted = append(fx.Emitted, e)
 	return e.ID
+}
+
+// follow returns the traceparent of what is emitted.
+func (fx *Effects) follow() string {
+	if len(fx.Emitted) > 0 {
+		return fx.Emitted[0].TraceParent
+	}
+	return trace.Follow(fx.cause.TraceParent,
+		trace.Identity{TenantID: fx.cause.TenantID, Source: fx.cause.Source, ID: fx.cause.ID}, fx.function)
 }
 
 // EmitterSource is the source of what an entity of a function emits.

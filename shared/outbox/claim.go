@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 
 	"github.com/millrace/millrace/shared/event"
+	"github.com/millrace/millrace/shared/trace"
 	"github.com/millrace/millrace/shared/views"
 )
 
@@ -24,6 +25,8 @@ type Claim struct {
 	// Views are the entities' views as the transaction left them, known only in
 	// the process that committed it; without them they are read afresh.
 	Views []views.View
+	// Decisions are the spans of decisions that are followed, known as Views are.
+	Decisions []trace.Context
 
 	// epoch is the database's as the transaction saw it.
 	epoch epoch

@@ -90,4 +90,5 @@ func (r *Relay) visible(w *work) {
 		return
 	}
 	r.viewLag.WithLabelValues(w.Function).Observe(max(0, time.Since(w.committed).Seconds()))
+	r.traceShown(w)
 }

@@ -12,6 +12,7 @@ import (
 	"github.com/redis/go-redis/v9"
 
 	"github.com/millrace/millrace/shared/function"
+	"github.com/millrace/millrace/shared/trace"
 	"github.com/millrace/millrace/shared/views"
 )
 
@@ -32,6 +33,8 @@ type RelayConfig struct {
 	// are left to another relay.
 	Drain func(ctx context.Context, functionName string, s Stream) error
 	Log   *slog.Logger
+	// Tracer, if it is not nil, is told what was told of events that are followed.
+	Tracer *trace.Tracer
 
 	// QueueBytes bounds the memory of claims that were offered and not yet
 	// published, by an estimate. More is left to the sweeper. 64 MiB.

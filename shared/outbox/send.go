@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"slices"
+	"time"
 
 	"github.com/google/uuid"
 
@@ -91,6 +92,7 @@ func (s *sending) publish(ctx context.Context) error {
 	if len(s.messages) == 0 {
 		return nil
 	}
+	started := time.Now()
 	err := s.relay.cfg.Producer.Publish(ctx, s.messages)
 	arrived := s.arrived(err)
 	for n, of := range s.of {
@@ -100,6 +102,7 @@ func (s *sending) publish(ctx context.Context) error {
 		if of.event != nil {
 			delete(s.unsent, of.event)
 			s.relay.stats.emitted.Add(1)
+			s.relay.traceEmitted(of.event, started)
 		} else {
 			s.done[of.letter] = true
 			s.relay.stats.deadLetters.Add(1)

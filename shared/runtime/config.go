@@ -10,6 +10,7 @@ import (
 	"github.com/millrace/millrace/shared/binding"
 	"github.com/millrace/millrace/shared/kafka"
 	"github.com/millrace/millrace/shared/postgres"
+	"github.com/millrace/millrace/shared/trace"
 	"github.com/millrace/millrace/shared/views"
 )
 
@@ -52,6 +53,7 @@ type Config struct {
 	EmitBacklog int `env:"EMIT_BACKLOG" envDefault:"20000"`
 
 	Limits Limits
+	Trace  trace.Config
 }
 
 // Limits bounds what a batch or a tenant may leave behind.
@@ -78,7 +80,7 @@ func ParseConfig() (Config, error) {
 
 // Validate names everything that is out of range.
 func (c *Config) Validate() error {
-	errs := []error{c.Postgres.Validate(), c.Requests.Validate(), views.CheckURL(c.RedisURL), kafka.CheckBrokers(c.KafkaBrokers), c.Kafka.Validate()}
+	errs := []error{c.Postgres.Validate(), c.Requests.Validate(), views.CheckURL(c.RedisURL), kafka.CheckBrokers(c.KafkaBrokers), c.Kafka.Validate(), c.Trace.Validate()}
 	for _, v := range []struct {
 		name       string
 		value, min int

@@ -1,6 +1,7 @@
 package runtime
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -24,6 +25,7 @@ import (
 	"github.com/millrace/millrace/shared/outbox"
 	"github.com/millrace/millrace/shared/postgres"
 	"github.com/millrace/millrace/shared/server"
+	"github.com/millrace/millrace/shared/trace"
 	"github.com/millrace/millrace/shared/views"
 )
 
@@ -66,14 +68,21 @@ func Run(ctx context.Context, fn function.Definition, config Config, log *slog.L
 	}
 	defer producer.Close() //nolint:errcheck // what it did not send lies in the outbox
 
+	tracer, err := trace.Open(config.Trace, cmp.Or(config.Service, fn.FunctionName()), log)
+	if err != nil {
+		return err
+	}
+	defer tracer.Close()
+
 	var processor *Processor
 	relay := outbox.NewRelay(outbox.RelayConfig{
-		Pool: pool, Producer: producer, Functions: []function.Definition{fn}, Log: log,
+		Pool: pool, Producer: producer, Functions: []function.Definition{fn}, Log: log, Tracer: tracer,
 		OpenRedis: func(ctx context.Context) (redis.UniversalClient, error) { return views.Open(ctx, config.RedisURL) },
 		Drain:     func(ctx context.Context, _ string, s outbox.Stream) error { return processor.Drain(ctx, s) },
 	})
 	defer relay.Close() //nolint:errcheck // nothing is written any more
 	processor = NewProcessor(fn, pool, config.Limits, log, relay.Offer)
+	processor.TraceTo(tracer)
 	s := newProcess(processor, config)
 	s.metrics.registry.MustRegister(relay.Collector())
 	return serve(ctx, listener, s, relay, pool, log)
@@ -89,7 +98,7 @@ type process struct {
 
 func newProcess(p *Processor, config Config) *process {
 	in := &intake{
-		fn: p.fn, config: config, seed: maphash.MakeSeed(),
+		fn: p.fn, adopt: p.adopt, config: config, seed: maphash.MakeSeed(),
 		reader:    binding.NewReader(config.Requests),
 		admission: newAdmission(config.QueueEvents, config.TenantShare),
 	}

@@ -84,8 +84,13 @@ func (m *metrics) observe(t *transaction, p *plan, took time.Duration) {
 	for _, d := range p.dead {
 		m.deadLetters.WithLabelValues(d.why.Reason).Inc()
 	}
-	m.batches.Observe(float64(len(t.decisions) + len(p.duplicates) + len(p.park) + len(p.waiting) + len(p.dead)))
+	m.batches.Observe(float64(t.events(p)))
 	m.seconds.Observe(took.Seconds())
+}
+
+// events counts the events that a transaction dealt with.
+func (t *transaction) events(p *plan) int {
+	return len(t.decisions) + len(p.duplicates) + len(p.park) + len(p.waiting) + len(p.dead)
 }
 
 func (m *metrics) count(kind OutcomeKind, n int) {

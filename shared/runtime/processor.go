@@ -17,6 +17,7 @@ import (
 	"github.com/millrace/millrace/shared/function"
 	"github.com/millrace/millrace/shared/outbox"
 	"github.com/millrace/millrace/shared/postgres"
+	"github.com/millrace/millrace/shared/trace"
 )
 
 // Processor decides batches of one function's events. It is safe for
@@ -33,6 +34,7 @@ type Processor struct {
 	// observe counts what a transaction committed.
 	observe func(t *transaction, p *plan, took time.Duration)
 	clock   func() time.Time
+	tracer  *trace.Tracer
 }
 
 // NewProcessor makes a Processor. offer gets the claim of every transaction
@@ -54,6 +56,7 @@ func (p *Processor) Process(ctx context.Context, events []event.Received) ([]Out
 	batch := make([]*candidate, len(events))
 	for n, r := range events {
 		batch[n] = newCandidate(p.fn, r, p.clock())
+		p.adopt(r.Event)
 	}
 	err := p.decide(ctx, 0, batch)
 	outcomes := make([]Outcome, len(batch))
@@ -212,6 +215,7 @@ func (p *Processor) attempt(ctx context.Context, bucket int, batch []*candidate,
 	t.report(plan)
 	p.alarm(plan)
 	p.observe(t, plan, time.Since(started))
+	p.trace(t, plan, started)
 	if !t.claim.Empty() {
 		p.offer(t.claim)
 	}

@@ -15,6 +15,7 @@ import (
 // intake takes requests with events.
 type intake struct {
 	fn        function.Definition
+	adopt     func(*event.Event) // into a trace, perhaps
 	config    Config
 	reader    *binding.Reader
 	admission *admission
@@ -63,6 +64,7 @@ func (in *intake) decide(ctx context.Context, received []event.Received) ([]*can
 	d := demand{total: len(received), byTenant: map[string]int{}}
 	for i, r := range received {
 		c := newCandidate(in.fn, r, now)
+		in.adopt(r.Event)
 		c.request = req
 		candidates[i] = c
 		d.byTenant[tenantOf(c)]++

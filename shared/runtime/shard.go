@@ -12,6 +12,7 @@ import (
 
 // request is an admitted request whose events are in the shards.
 type request struct {
+	arrived  time.Time
 	deadline time.Time
 	left     atomic.Int64
 	done     chan struct{} // closed when no event is left
@@ -19,7 +20,7 @@ type request struct {
 }
 
 func newRequest(events int, deadline time.Time) *request {
-	r := &request{deadline: deadline, done: make(chan struct{})}
+	r := &request{arrived: time.Now(), deadline: deadline, done: make(chan struct{})}
 	r.left.Store(int64(events))
 	return r
 }

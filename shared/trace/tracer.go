@@ -94,6 +94,27 @@ func NewSpan(parent Context) Context {
 	return parent.WithSpanID(id).WithTraceFlags(trace.FlagsSampled)
 }
 
+// What a span is of, in OpenTelemetry's words.
+const (
+	Internal = trace.SpanKindInternal
+	Server   = trace.SpanKindServer
+	Client   = trace.SpanKindClient
+	Producer = trace.SpanKindProducer
+	Consumer = trace.SpanKindConsumer
+)
+
+// SpanID names a span in its trace; zero is none.
+type SpanID = trace.SpanID
+
+// Attribute is what a span tells beside its name.
+type Attribute = attribute.KeyValue
+
+// String makes an Attribute.
+func String(name, value string) Attribute { return attribute.String(name, value) }
+
+// Int makes an Attribute.
+func Int(name string, value int64) Attribute { return attribute.Int64(name, value) }
+
 // Span is something that is over.
 type Span struct {
 	Name string
@@ -101,9 +122,9 @@ type Span struct {
 	// Context is the span's own place; without a span id it gets a new one.
 	Context Context
 	// Parent is the id of the span that it belongs to; zero: it begins the trace.
-	Parent     trace.SpanID
+	Parent     SpanID
 	Start, End time.Time
-	Attributes []attribute.KeyValue
+	Attributes []Attribute
 	Links      []Context
 	Failed     string // why, if it did
 }

@@ -19,6 +19,9 @@ func (c *converter) binary(dst []byte, m *sarama.ConsumerMessage, contentType []
 	start := len(dst)
 	dst = append(dst, `{"specversion":"1.0"`...)
 	for _, a := range c.attrs {
+		if c.hold(a.name, a.value) {
+			continue
+		}
 		switch string(a.name) {
 		case "specversion":
 			seen.specversion = string(a.value) == "1.0"
@@ -43,21 +46,21 @@ func (c *converter) binary(dst []byte, m *sarama.ConsumerMessage, contentType []
 	if err := seen.missing(); err != nil {
 		return dst[:start], entity{}, err
 	}
-	dst, err := c.appendEnd(dst, m, contentType)
+	dst, err := c.appendEnd(dst, m, contentType, e.tenant)
 	if err != nil {
 		return dst[:start], entity{}, err
 	}
 	return dst, e, nil
 }
 
-func (c *converter) appendEnd(dst []byte, m *sarama.ConsumerMessage, contentType []byte) ([]byte, error) {
+func (c *converter) appendEnd(dst []byte, m *sarama.ConsumerMessage, contentType, tenant []byte) ([]byte, error) {
 	var err error
 	if len(contentType) > 0 {
 		if dst, err = c.appendAttribute(dst, []byte("datacontenttype"), contentType); err != nil {
 			return dst, err
 		}
 	}
-	return append(appendData(c.appendStamps(dst, m), m.Value, contentType), '}'), nil
+	return append(appendData(c.appendStamps(dst, m, tenant), m.Value, contentType), '}'), nil
 }
 
 func (c *converter) appendAttribute(dst, name, value []byte) ([]byte, error) {

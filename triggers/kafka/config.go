@@ -13,6 +13,7 @@ import (
 
 	"github.com/millrace/millrace/shared/kafka"
 	"github.com/millrace/millrace/shared/postgres"
+	"github.com/millrace/millrace/shared/trace"
 )
 
 // Config is what the trigger is told by its environment. The K_ variables are
@@ -83,6 +84,8 @@ type Config struct {
 	// RebalanceTimeout is how long a member may take to give partitions up
 	// before the group goes on without it: longer than DrainTimeout.
 	RebalanceTimeout time.Duration `env:"KAFKA_REBALANCE_TIMEOUT" envDefault:"30s"`
+
+	Trace trace.Config
 
 	// ListenAddress serves health and metrics; empty: all addresses, Port.
 	ListenAddress string `env:"LISTEN_ADDRESS"`

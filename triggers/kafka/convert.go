@@ -35,7 +35,9 @@ type converter struct {
 	decoder *jsontext.Decoder
 	input   bytes.Buffer
 
-	name, tenant, subject []byte // of a structured event, used again
+	name, value, tenant, subject []byte // of a structured event, used again
+
+	traces
 }
 
 type attribute struct {
@@ -66,6 +68,7 @@ func newConverter(extensions map[string]string) *converter {
 // convert appends the record's event to dst. An error says why the record is
 // no event; dst then comes back as it was.
 func (c *converter) convert(dst []byte, m *sarama.ConsumerMessage) ([]byte, entity, error) {
+	c.reset()
 	if m.Value == nil {
 		return dst, entity{}, errNullValue
 	}
@@ -88,6 +91,9 @@ func (c *converter) readHeaders(headers []*sarama.RecordHeader) (contentType []b
 		if string(key) == "content-type" {
 			contentType = h.Value
 			continue
+		}
+		if len(c.traceparent) == 0 && string(key) == traceExtension { // of who produced the record
+			c.hold(key, h.Value)
 		}
 		if name, ok := bytes.CutPrefix(key, []byte("ce_")); ok && len(c.attrs) <= maxAttributes {
 			c.setAttribute(name, h.Value)
@@ -119,7 +125,8 @@ func (c *converter) replaces(name []byte) bool {
 	return false
 }
 
-func (c *converter) appendStamps(dst []byte, m *sarama.ConsumerMessage) []byte {
+func (c *converter) appendStamps(dst []byte, m *sarama.ConsumerMessage, tenant []byte) []byte {
+	dst = c.appendTrace(dst, tenant)
 	offset, partition := true, true
 	for i := range c.set {
 		offset = offset && c.set[i].name != offsetExtension

@@ -43,6 +43,7 @@ func (w *window) finish(records []*record) {
 	claims := map[*claim]struct{}{}
 	for _, r := range records {
 		w.release(r)
+		w.trace(r)
 		if r.claim.gone {
 			continue
 		}

@@ -26,6 +26,7 @@ func (t *Trigger) ConsumeClaim(session sarama.ConsumerGroupSession, kc sarama.Co
 	t.window.open(c)
 	t.log.Info("partition claimed", "topic", c.topic, "partition", c.partition, "offset", kc.InitialOffset())
 	in := &intake{t: t, claim: c, converter: newConverter(t.extensions)}
+	in.converter.traceTo(t.tracer)
 	in.read(session.Context(), kc.Messages())
 	t.window.revoke(c, t.cfg.DrainTimeout)
 	t.log.Info("partition given up", "topic", c.topic, "partition", c.partition)
@@ -61,6 +62,7 @@ func (in *intake) take(m *sarama.ConsumerMessage) {
 	r := &record{msg: m, claim: in.claim, offset: m.Offset, at: m.Timestamp, size: rawSize(m)}
 	event, e, cause := in.convert(m, r.size)
 	r.event = event
+	r.delivery = in.converter.delivery()
 	r.size += len(event)
 	in.t.window.add(r, e)
 	if cause != nil {

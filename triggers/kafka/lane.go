@@ -25,6 +25,8 @@ type record struct {
 	taken  int       // the window's count of isolations when it left its lane
 	alone  bool      // in a cell
 	done   bool
+
+	delivery *delivery // nil: it is not followed
 }
 
 // lane is a queue of records of one partition that must keep their order: a

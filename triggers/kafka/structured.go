@@ -24,7 +24,7 @@ func (c *converter) structured(dst []byte, m *sarama.ConsumerMessage) ([]byte, e
 	if err != nil {
 		return dst[:start], entity{}, err
 	}
-	return append(c.appendStamps(dst, m), '}'), e, nil
+	return append(c.appendStamps(dst, m, e.tenant), '}'), e, nil
 }
 
 func (c *converter) members(dst []byte) ([]byte, entity, error) {
@@ -81,13 +81,22 @@ func (c *converter) member(dst *[]byte, first *bool) (name, value []byte, err er
 	if value, err = c.decoder.ReadValue(); err != nil {
 		return nil, nil, err
 	}
-	if c.replaces(name) || bytes.Equal(value, []byte("null")) {
+	if c.replaces(name) || bytes.Equal(value, []byte("null")) || c.holdMember(name, value) {
 		*dst = (*dst)[:written]
 		return name, value, nil
 	}
 	*dst = append(*dst, value...)
 	*first = false
 	return name, value, nil
+}
+
+// holdMember is hold for a member whose value is a string.
+func (c *converter) holdMember(name, value []byte) bool {
+	if c.tracer == nil || value[0] != '"' {
+		return false
+	}
+	c.value = text(c.value[:0], value)
+	return c.hold(name, c.value)
 }
 
 // text appends the string that a JSON value stands for; nothing if it is no

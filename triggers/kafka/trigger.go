@@ -10,6 +10,8 @@ import (
 	"time"
 
 	"github.com/IBM/sarama"
+
+	"github.com/millrace/millrace/shared/trace"
 )
 
 // Trigger reads topics as a member of a consumer group and posts what it reads
@@ -19,6 +21,7 @@ type Trigger struct {
 	log         *slog.Logger
 	extensions  map[string]string
 	window      *window
+	tracer      *trace.Tracer
 	sink        *sink
 	deadLetters *deadLetters
 	metrics     *metrics
@@ -46,6 +49,10 @@ func New(cfg Config, log *slog.Logger) (*Trigger, error) {
 		log.Warn("the password for kafka goes over the network in the clear: KAFKA_NET_TLS_ENABLE is off")
 	}
 	t.window = newWindow(limits{cfg.BatchEvents, cfg.BatchBytes, cfg.WindowEvents, cfg.WindowBytes})
+	if t.tracer, err = trace.Open(cfg.Trace, cfg.Name, log); err != nil {
+		return nil, err
+	}
+	t.window.tracer = t.tracer
 	t.metrics = newMetrics(t.window, &t.joined)
 	t.deadLetters = newDeadLetters(t, func() (sarama.SyncProducer, error) {
 		return sarama.NewSyncProducer(cfg.Brokers, producerConfig(cfg))
@@ -76,6 +83,7 @@ func (t *Trigger) Run(ctx context.Context) error {
 	t.window.close()
 	stop()
 	t.workers.Wait()
+	t.tracer.Close()
 	return nil
 }
 

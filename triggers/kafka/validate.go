@@ -27,7 +27,7 @@ func (c Config) Validate() error {
 	if _, err := sarama.ParseKafkaVersion(c.Version); err != nil {
 		wrong = append(wrong, fmt.Errorf("KAFKA_VERSION: %w", err))
 	}
-	wrong = append(wrong, kafka.CheckBrokers(c.Brokers), c.Security.Validate())
+	wrong = append(wrong, kafka.CheckBrokers(c.Brokers), c.Security.Validate(), c.Trace.Validate())
 	sink, err := url.Parse(c.Sink)
 	must(err == nil && (sink.Scheme == "http" || sink.Scheme == "https") && sink.Host != "", "K_SINK is no http or https URL with a host")
 	if _, err := c.overrides(); err != nil {

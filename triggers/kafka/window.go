@@ -2,6 +2,8 @@ package kafka
 
 import (
 	"sync"
+
+	"github.com/millrace/millrace/shared/trace"
 )
 
 // window holds what was read and is not yet marked. It is the one place where
@@ -9,6 +11,7 @@ import (
 // -> marked. Its lock is held for moments only, never over I/O.
 type window struct {
 	limits limits
+	tracer *trace.Tracer
 
 	mu      sync.Mutex
 	work    sync.Cond // a lane became ready, or closed

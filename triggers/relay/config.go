@@ -10,6 +10,7 @@ import (
 	"github.com/millrace/millrace/shared/kafka"
 	"github.com/millrace/millrace/shared/postgres"
 	"github.com/millrace/millrace/shared/runtime"
+	"github.com/millrace/millrace/shared/trace"
 	"github.com/millrace/millrace/shared/views"
 )
 
@@ -46,6 +47,7 @@ type Config struct {
 
 	// Limits bounds what deciding parked events may leave behind.
 	Limits runtime.Limits
+	Trace  trace.Config
 }
 
 // FromEnvironment reads the configuration. Its error names all that is wrong.
@@ -59,7 +61,7 @@ func FromEnvironment() (Config, error) {
 
 // Validate names everything that is wrong.
 func (c *Config) Validate() error {
-	errs := []error{c.Postgres.Validate(), views.CheckURL(c.RedisURL), kafka.CheckBrokers(c.KafkaBrokers), c.Kafka.Validate()}
+	errs := []error{c.Postgres.Validate(), views.CheckURL(c.RedisURL), kafka.CheckBrokers(c.KafkaBrokers), c.Kafka.Validate(), c.Trace.Validate()}
 	for _, v := range []struct {
 		name       string
 		value, min int64

@@ -21,6 +21,7 @@ import (
 	"github.com/millrace/millrace/shared/postgres"
 	"github.com/millrace/millrace/shared/runtime"
 	"github.com/millrace/millrace/shared/server"
+	"github.com/millrace/millrace/shared/trace"
 	"github.com/millrace/millrace/shared/views"
 )
 
@@ -47,7 +48,12 @@ func serve(ctx context.Context, listener net.Listener, functions []function.Defi
 		return err
 	}
 	defer producer.Close() //nolint:errcheck // what it did not send lies in the outbox
-	relay := newRelay(pool, producer, functions, c, log)
+	tracer, err := trace.Open(c.Trace, "relay", log)
+	if err != nil {
+		return err
+	}
+	defer tracer.Close()
+	relay := newRelay(pool, producer, functions, c, tracer, log)
 	defer relay.Close() //nolint:errcheck // nothing is written any more
 	s := &sweeper{relay: relay, olderThan: c.OlderThan, limit: c.BatchRows, log: log, metrics: newMetrics(relay, newBacklog(pool, functions))}
 
@@ -75,10 +81,10 @@ func serve(ctx context.Context, listener net.Listener, functions []function.Defi
 
 // newRelay makes a relay whose parked events are decided as the functions
 // decide theirs.
-func newRelay(pool *pgxpool.Pool, producer outbox.Publisher, functions []function.Definition, c Config, log *slog.Logger) *outbox.Relay {
+func newRelay(pool *pgxpool.Pool, producer outbox.Publisher, functions []function.Definition, c Config, tracer *trace.Tracer, log *slog.Logger) *outbox.Relay {
 	processors := map[string]*runtime.Processor{}
 	relay := outbox.NewRelay(outbox.RelayConfig{
-		Pool: pool, Producer: producer, Functions: functions, Log: log, Lease: c.Lease, Grace: c.DrainTimeout / 2,
+		Pool: pool, Producer: producer, Functions: functions, Log: log, Tracer: tracer, Lease: c.Lease, Grace: c.DrainTimeout / 2,
 		OpenRedis: func(ctx context.Context) (redis.UniversalClient, error) { return views.Open(ctx, c.RedisURL) },
 		Drain: func(ctx context.Context, name string, s outbox.Stream) error {
 			return processors[name].Drain(ctx, s)
@@ -86,6 +92,7 @@ func newRelay(pool *pgxpool.Pool, producer outbox.Publisher, functions []functio
 	})
 	for _, fn := range functions {
 		processors[fn.FunctionName()] = runtime.NewProcessor(fn, pool, c.Limits, log, relay.Offer)
+		processors[fn.FunctionName()].TraceTo(tracer)
 	}
 	return relay
 }
