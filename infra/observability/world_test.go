@@ -20,6 +20,7 @@ import (
 	"github.com/millrace/millrace/functions/trade"
 	"github.com/millrace/millrace/infra/stack"
 	"github.com/millrace/millrace/infra/stack/stacktest"
+	"github.com/millrace/millrace/shared/function"
 	"github.com/millrace/millrace/shared/runtime"
 	"github.com/millrace/millrace/triggers/kafka"
 	"github.com/millrace/millrace/triggers/relay"
@@ -43,43 +44,70 @@ var (
 	gathered map[string]told
 )
 
-// processes are a function, its trigger and the relay, on servers of their own.
+func gather(t *testing.T) map[string]told {
+	t.Helper()
+	p := newProcesses(t)
+	address := p.function(t, trade.New())
+	trigger := p.trigger(t, "trade", address)
+	relay := p.relay(t)
+	p.send(t, trade1, "no event")
+	return map[string]told{
+		"function": p.scrape(t, address, "millrace_relay_rows_finished_total"),
+		"trigger":  p.scrape(t, trigger, "millrace_trigger_records_read_total"),
+		"relay":    p.scrape(t, relay, "millrace_sweeps_total"),
+	}
+}
+
+// processes are those of a platform on servers of its own, in this process.
 type processes struct {
 	environment map[string]string
+	brokers     []string
 	ctx         context.Context
 	running     sync.WaitGroup
+	stop        func() // ends them all, and waits for it
 	log         *slog.Logger
 }
 
-func gather(t *testing.T) map[string]told {
+func newProcesses(t *testing.T) *processes {
 	t.Helper()
-	brokers := stacktest.Kafka(t)
 	ctx, stop := context.WithCancel(t.Context())
-	p := &processes{ctx: ctx, log: slog.New(slog.DiscardHandler), environment: map[string]string{
+	p := &processes{ctx: ctx, brokers: stacktest.Kafka(t), log: slog.New(slog.DiscardHandler)}
+	p.environment = map[string]string{
 		"DATABASE_URL": stacktest.Postgres(t), "REDIS_URL": stacktest.Redis(t),
-		"KAFKA_BROKERS": strings.Join(brokers, ","), "DRAIN_TIMEOUT": "1s", "RELAY_INTERVAL": "100ms",
-		"KAFKA_TOPICS": "trade-events", "KAFKA_CONSUMER_GROUP": "millrace-trade-events",
-	}}
-	t.Cleanup(func() { stop(); p.running.Wait() })
+		"KAFKA_BROKERS": strings.Join(p.brokers, ","), "DRAIN_TIMEOUT": "1s", "RELAY_INTERVAL": "100ms",
+	}
+	p.stop = func() { stop(); p.running.Wait() }
+	t.Cleanup(p.stop)
+	return p
+}
 
-	function := parse[runtime.Config](t, p)
-	p.run(t, func(ctx context.Context) error { return runtime.Run(ctx, trade.New(), function, p.log) })
-	p.environment["K_SINK"] = "http://" + function.ListenAddress
-	triggerConfig := parse[kafka.Config](t, p)
-	trigger, err := kafka.New(triggerConfig, p.log)
+// function runs a function, and returns its address.
+func (p *processes) function(t *testing.T, fn function.Definition) (address string) {
+	t.Helper()
+	c := parse[runtime.Config](t, p)
+	p.run(t, func(ctx context.Context) error { return runtime.Run(ctx, fn, c, p.log) })
+	return c.ListenAddress
+}
+
+// trigger runs the trigger of a function.
+func (p *processes) trigger(t *testing.T, name, sink string) (address string) {
+	t.Helper()
+	p.environment["K_SINK"], p.environment["NAME"] = "http://"+sink, name+"-trigger"
+	p.environment["KAFKA_TOPICS"], p.environment["KAFKA_CONSUMER_GROUP"] = name+"-events", "millrace-"+name+"-events"
+	c := parse[kafka.Config](t, p)
+	trigger, err := kafka.New(c, p.log)
 	if err != nil {
 		t.Fatal(err)
 	}
 	p.run(t, trigger.Serve)
-	relayConfig := parse[relay.Config](t, p)
-	p.run(t, func(ctx context.Context) error { return relay.Run(ctx, functions.All(), relayConfig, p.log) })
-	send(t, brokers)
+	return c.ListenAddress
+}
 
-	return map[string]told{
-		"function": p.scrape(t, function.ListenAddress, "millrace_relay_rows_finished_total"),
-		"trigger":  p.scrape(t, triggerConfig.ListenAddress, "millrace_trigger_records_read_total"),
-		"relay":    p.scrape(t, relayConfig.ListenAddress, "millrace_sweeps_total"),
-	}
+func (p *processes) relay(t *testing.T) (address string) {
+	t.Helper()
+	c := parse[relay.Config](t, p)
+	p.run(t, func(ctx context.Context) error { return relay.Run(ctx, functions.All(), c, p.log) })
+	return c.ListenAddress
 }
 
 // parse reads the configuration of a process, which listens at an address of its
@@ -107,23 +135,26 @@ func (p *processes) run(t *testing.T, process func(context.Context) error) {
 	})
 }
 
-// send puts a trade, and a record that is no event, into Kafka.
-func send(t *testing.T, brokers []string) {
+// trade1 is a trade, which emits one event for its position and one for the
+// ledger.
+const trade1 = `{"specversion":"1.0","id":"t-1","source":"/desk","type":"trade.executed.v1","subject":"a-1","tenantid":"acme",
+	"time":"2026-03-01T12:00:00Z","datacontenttype":"application/json",
+	"data":{"instrument":"ACME","side":"buy","quantity":"1","price":"2","currency":"EUR"}}`
+
+// send puts records into the topic of trades.
+func (p *processes) send(t *testing.T, values ...string) {
 	t.Helper()
-	client, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.DefaultProduceTopic("trade-events"))
+	client, err := kgo.NewClient(kgo.SeedBrokers(p.brokers...), kgo.DefaultProduceTopic("trade-events"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	header := []kgo.RecordHeader{{Key: "content-type", Value: []byte("application/cloudevents+json")}}
-	event := `{"specversion":"1.0","id":"t-1","source":"/desk","type":"trade.executed.v1","subject":"a-1","tenantid":"acme",
-		"time":"2026-03-01T12:00:00Z","datacontenttype":"application/json",
-		"data":{"instrument":"ACME","side":"buy","quantity":"1","price":"2","currency":"EUR"}}`
-	err = client.ProduceSync(t.Context(),
-		&kgo.Record{Key: []byte("a-1"), Headers: header, Value: []byte(event)},
-		&kgo.Record{Key: []byte("a-1"), Value: []byte("no event")}).FirstErr()
-	if err != nil {
-		t.Fatal(err)
+	for _, value := range values {
+		err = client.ProduceSync(t.Context(), &kgo.Record{Key: []byte("a-1"), Value: []byte(value),
+			Headers: []kgo.RecordHeader{{Key: "content-type", Value: []byte("application/cloudevents+json")}}}).FirstErr()
+		if err != nil {
+			t.Fatal(err)
+		}
 	}
 }
 
