@@ -26,10 +26,11 @@ func TestSettingsAreDocumented(t *testing.T) {
 	}
 	text := string(doc)
 	for name, dirs := range map[string][]string{
-		"function": {"shared/runtime", "shared/binding", "shared/postgres", "shared/kafka", "shared/trace"},
-		"trigger":  {"triggers/kafka", "shared/kafka", "shared/trace"},
-		"relay":    {"triggers/relay", "shared/postgres", "shared/kafka", "shared/trace"},
+		"function": {"shared/runtime", "shared/binding", "shared/postgres", "shared/kafka"},
+		"trigger":  {"triggers/kafka", "shared/kafka"},
+		"relay":    {"triggers/relay", "shared/postgres", "shared/kafka"},
 		"http":     {"triggers/http", "shared/binding", "shared/kafka"},
+		"traces":   {"shared/trace"},
 	} {
 		var rows strings.Builder
 		rows.WriteString("| variable | default | |\n| --- | --- | --- |\n")

@@ -3,6 +3,7 @@ package observability
 import (
 	"cmp"
 	"fmt"
+	"net/http"
 	"slices"
 	"strings"
 	"testing"
@@ -12,20 +13,21 @@ import (
 	"github.com/millrace/millrace/shared/trace/tracetest"
 )
 
-// A trade and its posting are one trace: from the record in Kafka through both
-// functions, with what they share and what they tell. Each line is a span, below
+// A trade and its posting are one trace: from the request through both functions,
+// with what they share and what they tell. Each line is a span, below
 // the one that it belongs to.
 const want = `
-deliver trade-events (trade-trigger)
-  decide trade.executed.v1 (trade)
-    deliver ledger-events (ledger-trigger)
-      decide ledger.posted.v1 (ledger)
-        show views (ledger)
-        transaction (ledger) linked with decide ledger.posted.v1
-    emit ledger.posted.v1 (trade)
-    emit position.fill-booked.v1 (trade)
-    show views (trade)
-    transaction (trade) linked with decide trade.executed.v1
+accept trade.executed.v1 (http)
+  deliver trade-events (trade-trigger)
+    decide trade.executed.v1 (trade)
+      deliver ledger-events (ledger-trigger)
+        decide ledger.posted.v1 (ledger)
+          show views (ledger)
+          transaction (ledger) linked with decide ledger.posted.v1
+      emit ledger.posted.v1 (trade)
+      emit position.fill-booked.v1 (trade)
+      show views (trade)
+      transaction (trade) linked with decide trade.executed.v1
 `
 
 func TestOneTrace(t *testing.T) {
@@ -37,7 +39,7 @@ func TestOneTrace(t *testing.T) {
 	from, to := p.function(t, trade.New()), p.function(t, ledger.New())
 	p.trigger(t, "trade", from)
 	p.trigger(t, "ledger", to)
-	p.send(t, trade1)
+	p.post(t, p.gateway(t)+"/v1/events", "application/cloudevents+json", trade1, http.StatusAccepted)
 	p.scrape(t, from, "millrace_relay_rows_finished_total")
 	p.scrape(t, to, "millrace_relay_rows_finished_total")
 	p.stop() // which sends what is left

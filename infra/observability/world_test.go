@@ -22,6 +22,7 @@ import (
 	"github.com/millrace/millrace/infra/stack/stacktest"
 	"github.com/millrace/millrace/shared/function"
 	"github.com/millrace/millrace/shared/runtime"
+	gateway "github.com/millrace/millrace/triggers/http"
 	"github.com/millrace/millrace/triggers/kafka"
 	"github.com/millrace/millrace/triggers/relay"
 )
@@ -50,8 +51,12 @@ func gather(t *testing.T) map[string]told {
 	address := p.function(t, trade.New())
 	trigger := p.trigger(t, "trade", address)
 	relay := p.relay(t)
-	p.send(t, trade1, "no event")
+	way := p.gateway(t)
+	p.post(t, way+"/v1/events", "application/cloudevents+json", trade1, http.StatusAccepted)
+	p.post(t, way+"/v1/calls/trade.executed.v1?tenant=acme&subject=a-1", "application/json", "{}", http.StatusServiceUnavailable)
+	p.send(t, "no event")
 	return map[string]told{
+		"http":     p.scrape(t, way, "millrace_http_events_total"),
 		"function": p.scrape(t, address, "millrace_relay_rows_finished_total"),
 		"trigger":  p.scrape(t, trigger, "millrace_trigger_records_read_total"),
 		"relay":    p.scrape(t, relay, "millrace_sweeps_total"),
@@ -103,6 +108,20 @@ func (p *processes) trigger(t *testing.T, name, sink string) (address string) {
 	return c.ListenAddress
 }
 
+// gateway runs the way in by HTTP.
+func (p *processes) gateway(t *testing.T) (address string) {
+	t.Helper()
+	p.environment["CALL_URLS"] = "trade=http://127.0.0.1:1/call" // where nobody is
+	c := parse[gateway.Config](t, p)
+	g, err := gateway.New(c, p.log)
+	if err != nil {
+		t.Fatal(err)
+	}
+	p.run(t, g.Run)
+	p.until(t, "the way in by HTTP listens", func() bool { return ask(t, c.ListenAddress) != nil })
+	return c.ListenAddress
+}
+
 func (p *processes) relay(t *testing.T) (address string) {
 	t.Helper()
 	c := parse[relay.Config](t, p)
@@ -141,37 +160,55 @@ const trade1 = `{"specversion":"1.0","id":"t-1","source":"/desk","type":"trade.e
 	"time":"2026-03-01T12:00:00Z","datacontenttype":"application/json",
 	"data":{"instrument":"ACME","side":"buy","quantity":"1","price":"2","currency":"EUR"}}`
 
-// send puts records into the topic of trades.
-func (p *processes) send(t *testing.T, values ...string) {
+// post sends an event by HTTP.
+func (p *processes) post(t *testing.T, to, media, body string, want int) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, "http://"+to, strings.NewReader(body))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", media)
+	response, err := http.DefaultClient.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if _ = response.Body.Close(); response.StatusCode != want {
+		t.Fatal(response.Status)
+	}
+}
+
+// send puts a record into the topic of trades.
+func (p *processes) send(t *testing.T, value string) {
 	t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(p.brokers...), kgo.DefaultProduceTopic("trade-events"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	for _, value := range values {
-		err = client.ProduceSync(t.Context(), &kgo.Record{Key: []byte("a-1"), Value: []byte(value),
-			Headers: []kgo.RecordHeader{{Key: "content-type", Value: []byte("application/cloudevents+json")}}}).FirstErr()
-		if err != nil {
-			t.Fatal(err)
-		}
+	if err := client.ProduceSync(t.Context(), &kgo.Record{Value: []byte(value)}).FirstErr(); err != nil {
+		t.Fatal(err)
 	}
 }
 
 // scrape asks a process for its metrics until a counter has moved.
-func (p *processes) scrape(t *testing.T, address, counter string) told {
+func (p *processes) scrape(t *testing.T, address, counter string) (families told) {
+	t.Helper()
+	p.until(t, counter+" moves", func() bool {
+		families = ask(t, address)
+		return families[counter] != nil && sum(families[counter]) > 0
+	})
+	return families
+}
+
+func (p *processes) until(t *testing.T, what string, so func() bool) {
 	t.Helper()
 	tick := time.NewTicker(50 * time.Millisecond)
 	defer tick.Stop()
-	for {
-		families := ask(t, address)
-		if f := families[counter]; f != nil && sum(f) > 0 {
-			return families
-		}
+	for !so() {
 		select {
 		case <-tick.C:
 		case <-t.Context().Done():
-			t.Fatalf("%s stays 0", counter)
+			t.Fatalf("waited in vain until %s", what)
 		}
 	}
 }

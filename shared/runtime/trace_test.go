@@ -11,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/millrace/millrace/shared/binding"
 	"github.com/millrace/millrace/shared/event"
 	"github.com/millrace/millrace/shared/function"
 	"github.com/millrace/millrace/shared/trace"
@@ -152,7 +153,7 @@ func TestTraceStartsWithTheRequest(t *testing.T) {
 	w := newWorld(t)
 	spans := w.traced(t, "parentbased_always_on")
 	_, url := newIntake(t, w, nil)
-	if status, answer := post(t, url, batchMedia, batchOf(add("a", "x", 0, 1))); status != 202 {
+	if status, answer := post(t, url, binding.BatchMedia, batchOf(add("a", "x", 0, 1))); status != 202 {
 		t.Fatal(status, answer)
 	}
 	got := spans()

@@ -12,30 +12,29 @@ import (
 // Config is OpenTelemetry's own environment, as far as it matters here. The
 // limits of the queue are read too: OTEL_BSP_MAX_QUEUE_SIZE and its like.
 type Config struct {
-	// Endpoint is an OTLP/HTTP receiver, such as http://collector:4318, to which
-	// /v1/traces is added. Without it nothing is traced.
+	// Where an OTLP/HTTP receiver is, such as http://collector:4318; /v1/traces is
+	// added. Without it nothing is traced.
 	Endpoint string `env:"OTEL_EXPORTER_OTLP_ENDPOINT"`
-	// TracesEndpoint is the same for traces alone, taken as it is.
+	// The same for traces alone, taken as it is.
 	TracesEndpoint string `env:"OTEL_EXPORTER_OTLP_TRACES_ENDPOINT"`
-	// Headers go with every request, such as authorization: name=value, separated
+	// What goes with every request, such as authorization: name=value, separated
 	// by commas, values percent-encoded.
 	Headers string `env:"OTEL_EXPORTER_OTLP_HEADERS"`
-	// Protocol has to be http/protobuf.
+	// It has to be this one.
 	Protocol string `env:"OTEL_EXPORTER_OTLP_PROTOCOL" envDefault:"http/protobuf"`
-	// Timeout bounds one request, in milliseconds.
+	// How long one request may take, in milliseconds.
 	Timeout int `env:"OTEL_EXPORTER_OTLP_TIMEOUT" envDefault:"10000"`
-	// Certificate is a file of certificates in PEM that are trusted instead of the
-	// system's own.
+	// A file of certificates in PEM that are trusted instead of the system's own.
 	Certificate string `env:"OTEL_EXPORTER_OTLP_CERTIFICATE"`
-	// Sampler is parentbased_traceidratio, parentbased_always_on or
-	// parentbased_always_off: what to do with events that have no traceparent. One
-	// that has a traceparent says itself whether it is traced.
+	// Which events without a traceparent are followed: parentbased_traceidratio,
+	// parentbased_always_on or parentbased_always_off. One that has a traceparent
+	// says itself whether it is followed.
 	Sampler string `env:"OTEL_TRACES_SAMPLER" envDefault:"parentbased_traceidratio"`
-	// Ratio is the part of events without a traceparent that are traced.
+	// The part of events without a traceparent that are followed, by the first.
 	Ratio float64 `env:"OTEL_TRACES_SAMPLER_ARG" envDefault:"0.01"`
-	// Service names the process; empty: its Knative service, or what it is.
+	// The name of the process; empty: its Knative service, or what it is.
 	Service string `env:"OTEL_SERVICE_NAME"`
-	// Disabled turns traces off, whatever else is set.
+	// Turns traces off, whatever else is set.
 	Disabled bool `env:"OTEL_SDK_DISABLED" envDefault:"false"`
 }
 

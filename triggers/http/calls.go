@@ -71,8 +71,9 @@ func (g *Gateway) call(ctx context.Context, v *visit, received []event.Received)
 	case target == "":
 		return fault.New(fault.Unknown, "calls to the function %s are not set up here (CALL_URLS); send the event to /v1/events", e.Function())
 	}
-	trace(e, v.r.Header.Get("Traceparent"))
+	told := g.follow(v, "call", events)
 	a, err := g.post(ctx, target, e)
+	told(err)
 	g.metrics.called(e.Function(), a, err)
 	if err != nil {
 		return err
@@ -100,7 +101,9 @@ func (g *Gateway) post(ctx context.Context, target string, e *event.Event) (answ
 		return answered{}, err
 	}
 	request.Header.Set("Content-Type", binding.StructuredMedia)
-	request.Header.Set("Traceparent", e.TraceParent)
+	if e.TraceParent != "" {
+		request.Header.Set("Traceparent", e.TraceParent)
+	}
 	response, err := g.caller.Do(request) //nolint:gosec // as above
 	if err == nil {
 		defer response.Body.Close() //nolint:errcheck // it was only read

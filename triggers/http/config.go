@@ -13,6 +13,7 @@ import (
 	"github.com/millrace/millrace/shared/binding"
 	"github.com/millrace/millrace/shared/event"
 	"github.com/millrace/millrace/shared/kafka"
+	"github.com/millrace/millrace/shared/trace"
 )
 
 // Config is what the gateway is told by its environment; durations are written
@@ -46,6 +47,8 @@ type Config struct {
 	// no calls.
 	Calls CallURLs `env:"CALL_URLS"`
 
+	Trace trace.Config
+
 	// Requests bounds requests in bytes.
 	Requests binding.Limits
 	// InFlight is how many requests are worked on at one time; others wait.
@@ -76,7 +79,7 @@ func FromEnvironment() (Config, error) {
 
 // Validate names everything that is wrong.
 func (c *Config) Validate() error {
-	wrong := []error{c.Security.Validate(), kafka.CheckBrokers(c.Brokers), c.Requests.Validate(), c.OIDC.validate(), c.validateAddress(), c.Calls.validate()}
+	wrong := []error{c.Security.Validate(), kafka.CheckBrokers(c.Brokers), c.Requests.Validate(), c.OIDC.validate(), c.validateAddress(), c.Calls.validate(), c.Trace.Validate()}
 	must := func(ok bool, format string, args ...any) {
 		if !ok {
 			wrong = append(wrong, fmt.Errorf(format, args...))

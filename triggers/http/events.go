@@ -73,14 +73,16 @@ func (g *Gateway) take(ctx context.Context, v *visit, received []event.Received)
 	if err != nil {
 		return receipt{}, err
 	}
+	told := g.follow(v, "accept", events)
 	records := make([]*sarama.ProducerMessage, len(events))
 	for n, e := range events {
-		trace(e, v.r.Header.Get("Traceparent"))
 		records[n] = record(e)
 	}
 	if len(records) > 0 {
 		v.stay() // what is being sent needs the room, also when nobody waits any more
-		if err := g.producer.send(ctx, records, v.leave); err != nil {
+		err := g.producer.send(ctx, records, v.leave)
+		told(err)
+		if err != nil {
 			return receipt{}, &unavailableError{"Kafka has not acknowledged the events in time; send them again with the same ids: what is there already is known by them", err}
 		}
 	}

@@ -1,7 +1,6 @@
 package gateway
 
 import (
-	"encoding/json"
 	"fmt"
 	"net/http"
 	"slices"
@@ -10,6 +9,8 @@ import (
 
 	"github.com/millrace/millrace/shared/binding"
 	"github.com/millrace/millrace/shared/event"
+	"github.com/millrace/millrace/shared/trace"
+	"github.com/millrace/millrace/shared/trace/tracetest"
 )
 
 const jsonMedia = "application/json"
@@ -129,24 +130,60 @@ func TestLargestEvent(t *testing.T) {
 	}
 }
 
+// An event belongs to its own trace, or to that of the request; what is followed
+// has what happened here for its parent.
 func TestTraces(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, nil)
-	const own, header = "00-11111111111111111111111111111111-2222222222222222-01", "00-33333333333333333333333333333333-4444444444444444-00"
-	w.send(t, request{"/", binding.BatchMedia, batch(structured("own", map[string]any{"traceparent": own}), structured("header", nil)), []string{"traceparent: " + header}})
-	w.send(t, request{"/", binding.BatchMedia, batch(structured("made", nil), structured("made too", map[string]any{"traceparent": "odd"})), []string{"traceparent: 00-00000000000000000000000000000000-4444444444444444-00"}})
-	got := map[string]string{}
-	for _, record := range w.stored(t, 4) {
-		var e struct {
-			ID          string `json:"id"`
-			TraceParent string `json:"traceparent"`
-		}
-		if err := json.Unmarshal(record.Value, &e); err != nil {
-			t.Fatal(err)
-		}
-		got[e.ID] = e.TraceParent
-	}
-	if got["own"] != own || got["header"] != header || !validTrace(got["made"]) || !validTrace(got["made too"]) || got["made"] == got["made too"] {
-		t.Errorf("traces %v", got)
+	receiver := tracetest.New(t)
+	for name, test := range map[string]struct {
+		sampler, own, header string
+		want                 string // the traceparent, or the trace that is followed
+		parent               string
+	}{
+		"own, and off":            {own: followed, want: followed},
+		"of the request, and off": {header: followed, want: followed},
+		"own":                     {sampler: "parentbased_always_off", own: followed, header: passed, want: followed[3:35], parent: followed[36:52]},
+		"of the request":          {sampler: "parentbased_always_off", header: followed, want: followed[3:35], parent: followed[36:52]},
+		"not followed":            {sampler: "parentbased_always_on", own: passed, header: followed, want: passed},
+		"of no form":              {sampler: "parentbased_always_off", own: "odd", header: "00-0-0-01"},
+		"new":                     {sampler: "parentbased_always_on", own: "odd", want: strings.Repeat("?", 32)},
+	} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			own := map[string]any{"traceparent": test.own}
+			if test.own == "" {
+				own = nil
+			}
+			id := strings.ReplaceAll(name, " ", "-")
+			w := newWorld(t, func(c *Config) {
+				if test.sampler != "" {
+					c.Trace = trace.Config{Endpoint: receiver.URL, Protocol: "http/protobuf", Timeout: 1000, Sampler: test.sampler}
+				}
+			})
+			w.send(t, request{"/v1/events", binding.BatchMedia, batch(structured(id, own)), []string{"traceparent: " + test.header}}).
+				wants(t, name, http.StatusAccepted, "offset")
+			e := event.ParseStructured(w.stored(t, 1)[0].Value).Event
+			if err := w.stop(); err != nil {
+				t.Fatal(err)
+			}
+			spans := slices.DeleteFunc(receiver.Spans(), func(s tracetest.Span) bool { return s.Attributes["cloudevents.event_id"] != id })
+			if len(test.want) != 32 {
+				if e.TraceParent != test.want || len(spans) != 0 {
+					t.Errorf("it has %q, want %q; spans %v", e.TraceParent, test.want, spans)
+				}
+				return
+			}
+			if len(spans) != 1 || e.TraceParent != "00-"+spans[0].Trace+"-"+spans[0].ID+"-01" || spans[0].Parent != test.parent || spans[0].Kind != "SERVER" {
+				t.Fatalf("it has %q: %+v", e.TraceParent, spans)
+			}
+			if test.parent != "" && spans[0].Trace != test.want {
+				t.Error(spans[0].Trace)
+			}
+		})
 	}
 }
+
+const (
+	followed = "00-11111111111111111111111111111111-2222222222222222-01"
+	passed   = "00-33333333333333333333333333333333-4444444444444444-00"
+)

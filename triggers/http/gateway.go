@@ -1,6 +1,7 @@
 package gateway
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -15,6 +16,7 @@ import (
 	"github.com/millrace/millrace/shared/binding"
 	"github.com/millrace/millrace/shared/kafka"
 	"github.com/millrace/millrace/shared/server"
+	"github.com/millrace/millrace/shared/trace"
 )
 
 // Gateway takes events by HTTP.
@@ -27,6 +29,7 @@ type Gateway struct {
 	producer *producer
 	caller   *http.Client
 	metrics  *metrics
+	tracer   *trace.Tracer
 	maxEvent int
 }
 
@@ -44,8 +47,12 @@ func New(config Config, log *slog.Logger) (*Gateway, error) {
 	if err := settings.Validate(); err != nil {
 		return nil, fmt.Errorf("a Kafka producer: %w", err)
 	}
+	tracer, err := trace.Open(config.Trace, cmp.Or(config.Service, "http"), log)
+	if err != nil {
+		return nil, err
+	}
 	return &Gateway{
-		config: config, log: log, access: access, metrics: newMetrics(), caller: newCaller(),
+		tracer: tracer, config: config, log: log, access: access, metrics: newMetrics(), caller: newCaller(),
 		reader: binding.NewReader(config.Requests), room: semaphore.NewWeighted(int64(config.InFlight)),
 		producer: &producer{brokers: config.Brokers, config: settings, turn: make(chan struct{}, 1)},
 		maxEvent: min(config.Requests.MaxEventBytes, kafka.MaxMessageBytes),
@@ -83,6 +90,7 @@ func (g *Gateway) serveOn(ctx context.Context, listener, subscriber net.Listener
 	err := g.listen(ctx, listener, g.Handler(ctx))
 	stop()
 	serving.Wait()
+	g.tracer.Close()
 	g.log.Info("stopped") // what is still being sent, nobody waits for
 
 	return errors.Join(err, failed)

@@ -3,6 +3,7 @@ package gateway
 import (
 	"net/http"
 	"sync"
+	"time"
 )
 
 // visit is a request that was let in, with the room that it holds.
@@ -11,13 +12,15 @@ type visit struct {
 	r   *http.Request
 	who grants
 
+	began time.Time
+
 	mu      sync.Mutex
 	holders int
 	room    []func()
 }
 
 func newVisit(w http.ResponseWriter, r *http.Request, who grants) *visit {
-	return &visit{w: w, r: r, who: who, holders: 1}
+	return &visit{w: w, r: r, who: who, began: time.Now(), holders: 1}
 }
 
 // give hands over what is to be called when the last holder leaves.
