@@ -76,7 +76,7 @@ func value(v attribute.Value) []byte {
 		b := protowire.AppendTag(nil, 2, protowire.VarintType)
 		return protowire.AppendVarint(b, protowire.EncodeBool(v.AsBool()))
 	default: // lists too: nothing here has any
-		return message(nil, 1, []byte(v.Emit()))
+		return message(nil, 1, []byte(v.String()))
 	}
 }
 
