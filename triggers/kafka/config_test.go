@@ -11,6 +11,7 @@ import (
 	"github.com/caarlos0/env/v11"
 
 	"github.com/millrace/millrace/shared/kafka"
+	"github.com/millrace/millrace/shared/trace"
 )
 
 // environ sets only these variables of those that Config reads.
@@ -43,6 +44,7 @@ func TestConfigDefaults(t *testing.T) {
 		BatchEvents: 500, BatchBytes: 4 << 20, InFlight: 4, WindowEvents: 10_000, WindowBytes: 64 << 20, FetchBytes: 256 << 10,
 		RetryMin: 100 * time.Millisecond, RetryMax: 10 * time.Second, CommitInterval: 500 * time.Millisecond,
 		DrainTimeout: 20 * time.Second, SessionTimeout: 10 * time.Second, RebalanceTimeout: 30 * time.Second, ListenAddress: ":8080", Port: 8080,
+		Trace: trace.Config{Protocol: "http/protobuf", Timeout: 10_000, Sampler: "parentbased_traceidratio", Ratio: 0.01},
 	}
 	if !reflect.DeepEqual(got, want) {
 		t.Errorf("got  %+v\nwant %+v", got, want)
