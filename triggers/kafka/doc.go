@@ -33,7 +33,8 @@
 // intake.go takes it from sarama; convert.go with binary.go and structured.go
 // makes an event of it, or it goes to deadletter.go. window.go, lane.go and
 // room.go queue it; deliver.go and sink.go send it, under flight.go's count of
-// what is under way; claim.go marks it. What a crash does:
+// what is under way; claim.go marks it; trace.go tells of those that are followed.
+// What a crash does:
 //
 //	before the answer    the record is read again and posted again
 //	after the answer     until the offset is committed, as before; the function
