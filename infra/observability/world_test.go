@@ -47,20 +47,27 @@ var (
 
 func gather(t *testing.T) map[string]told {
 	t.Helper()
-	p := newProcesses(t)
-	address := p.function(t, trade.New())
-	trigger := p.trigger(t, "trade", address)
-	relay := p.relay(t)
-	way := p.gateway(t)
-	p.post(t, way+"/v1/events", "application/cloudevents+json", trade1, http.StatusAccepted)
-	p.post(t, way+"/v1/calls/trade.executed.v1?tenant=acme&subject=a-1", "application/json", "{}", http.StatusServiceUnavailable)
-	p.send(t, "no event")
+	p, at := start(t)
 	return map[string]told{
-		"http":     p.scrape(t, way, "millrace_http_events_total"),
-		"function": p.scrape(t, address, "millrace_relay_rows_finished_total"),
-		"trigger":  p.scrape(t, trigger, "millrace_trigger_records_read_total"),
-		"relay":    p.scrape(t, relay, "millrace_sweeps_total"),
+		"http":     p.scrape(t, at["http"], "millrace_http_events_total"),
+		"function": p.scrape(t, at["function"], "millrace_relay_rows_finished_total"),
+		"trigger":  p.scrape(t, at["trigger"], "millrace_trigger_records_read_total"),
+		"relay":    p.scrape(t, at["relay"], "millrace_sweeps_total"),
 	}
+}
+
+// start starts one process of each kind, returns their addresses, and gives them something to tell: a trade, a call that fails, a record that is no event.
+func start(t *testing.T) (p *processes, addresses map[string]string) {
+	t.Helper()
+	p = newProcesses(t)
+	function := p.function(t, trade.New())
+	addresses = map[string]string{
+		"function": function, "trigger": p.trigger(t, "trade", function), "relay": p.relay(t), "http": p.gateway(t),
+	}
+	p.post(t, addresses["http"]+"/v1/events", "application/cloudevents+json", trade1, http.StatusAccepted)
+	p.post(t, addresses["http"]+"/v1/calls/trade.executed.v1?tenant=acme&subject=a-1", "application/json", "{}", http.StatusServiceUnavailable)
+	p.send(t, "no event")
+	return p, addresses
 }
 
 // processes are those of a platform on servers of its own, in this process.
