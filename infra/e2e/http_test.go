@@ -131,9 +131,10 @@ func TestHTTPCalls(t *testing.T) {
 	const account = "called"
 	const trade, cancel = "/v1/calls/trade.executed.v1", "/v1/calls/trade.cancelled.v1"
 	type outcome struct {
-		Outcome, Reason string
-		Version         int64
-		Duplicate       bool
+		Outcome   string `json:"outcome"`
+		Reason    string `json:"reason"`
+		Version   int64  `json:"version"`
+		Duplicate bool   `json:"duplicate"`
 	}
 	for n, call := range []struct {
 		path, id, data string

@@ -164,7 +164,10 @@ func (p *platform) addresses(t *testing.T, data, millrace string) []string {
 	var at struct {
 		KafkaBrokers []string `json:"kafkaBrokers"`
 		DatabaseURL  string   `json:"databaseUrl"`
-		Processes    []struct{ Name, URL string }
+		Processes    []struct {
+			Name string `json:"name"`
+			URL  string `json:"url"`
+		} `json:"processes"`
 	}
 	text, err := os.ReadFile(filepath.Join(data, "platform.json"))
 	if err == nil {

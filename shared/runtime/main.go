@@ -147,7 +147,7 @@ func (s *process) handler(stopping context.Context, pool *pgxpool.Pool) http.Han
 	mux := http.NewServeMux()
 	mux.Handle("/{$}", s.intake)
 	mux.HandleFunc("/call", s.intake.serveCall)
-	server.Health(mux, stopping, func(ctx context.Context) error { return postgres.Check(ctx, pool) })
+	server.Health(stopping, mux, func(ctx context.Context) error { return postgres.Check(ctx, pool) })
 	mux.Handle("GET /metrics", s.metrics.handler())
 	return mux
 }

@@ -17,7 +17,7 @@ import (
 // Health adds GET /health/liveness, which says that the process runs, and
 // GET /health/readiness, which says whether it can work: not while it is
 // stopping, and not while check fails. The text of check's error is shown.
-func Health(mux *http.ServeMux, stopping context.Context, check func(context.Context) error) {
+func Health(stopping context.Context, mux *http.ServeMux, check func(context.Context) error) {
 	mux.HandleFunc("GET /health/liveness", func(http.ResponseWriter, *http.Request) {})
 	mux.HandleFunc("GET /health/readiness", func(w http.ResponseWriter, r *http.Request) {
 		if stopping.Err() != nil {

@@ -16,7 +16,7 @@ func TestHealth(t *testing.T) {
 	stopping, stop := context.WithCancel(t.Context())
 	var wrong error
 	mux := http.NewServeMux()
-	Health(mux, stopping, func(context.Context) error { return wrong })
+	Health(stopping, mux, func(context.Context) error { return wrong })
 	get := func(path string) (int, string) {
 		w := httptest.NewRecorder()
 		mux.ServeHTTP(w, httptest.NewRequest(http.MethodGet, path, nil))
@@ -55,7 +55,7 @@ func begin(t *testing.T, drain time.Duration, handler http.HandlerFunc) (stop fu
 	answer, served = make(chan error, 1), make(chan error, 1)
 	go func() { served <- Serve(ctx, listener, web, drain) }()
 	go func() {
-		resp, err := http.Get("http://" + listener.Addr().String()) //nolint:noctx // the test ends it
+		resp, err := http.Get("http://" + listener.Addr().String())
 		if err == nil {
 			_, err = io.Copy(io.Discard, resp.Body)
 			_ = resp.Body.Close()

@@ -46,7 +46,7 @@ func (g *Gateway) SubscriberHandler(stopping context.Context) http.Handler {
 }
 
 func (g *Gateway) rest(stopping context.Context, mux *http.ServeMux) http.Handler {
-	server.Health(mux, stopping, func(context.Context) error { return nil })
+	server.Health(stopping, mux, func(context.Context) error { return nil })
 	mux.Handle("GET /metrics", promhttp.HandlerFor(g.metrics.registry, promhttp.HandlerOpts{}))
 	mux.HandleFunc("/", func(w http.ResponseWriter, r *http.Request) {
 		fault.Write(w, fault.New(fault.Unknown, "there is nothing at %s: /openapi.json says what there is", r.URL.Path))

@@ -16,7 +16,7 @@ import (
 // a member of its group) and /metrics.
 func (t *Trigger) Handler() http.Handler {
 	mux := http.NewServeMux()
-	server.Health(mux, context.Background(), func(context.Context) error {
+	server.Health(context.Background(), mux, func(context.Context) error {
 		if !t.joined.Load() {
 			return errors.New("not in the consumer group")
 		}

@@ -105,7 +105,7 @@ func (s *sweeper) handler(stopping context.Context, pool *pgxpool.Pool) http.Han
 	mux := http.NewServeMux()
 	mux.HandleFunc("POST /{$}", s.serveSweep)
 	mux.HandleFunc("POST /sweep", s.serveSweep)
-	server.Health(mux, stopping, func(ctx context.Context) error { return postgres.Check(ctx, pool) })
+	server.Health(stopping, mux, func(ctx context.Context) error { return postgres.Check(ctx, pool) })
 	mux.Handle("GET /metrics", promhttp.HandlerFor(s.metrics.registry, promhttp.HandlerOpts{}))
 	return mux
 }
