@@ -63,7 +63,8 @@ type Limits struct {
 	// Parked is how many parked events of producers a tenant may have in one
 	// function; more are dead letters.
 	Parked int `env:"PARKED_LIMIT" envDefault:"100000"`
-	// DeadLetters is how many open dead letters a tenant may have. What would be
+	// DeadLetters is how many undecided dead letters a tenant may have open, over
+	// all functions; refused ones are not counted. What would be
 	// one more is refused with 422, and the trigger puts it into the dead-letter
 	// topic.
 	DeadLetters int `env:"DEAD_LETTER_LIMIT" envDefault:"1000000"`

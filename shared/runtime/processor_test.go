@@ -180,13 +180,14 @@ func TestDeadLetterLimit(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	w.limits.dead = 2
-	w.process(t, add("i1", "x", 0, 1, "invalid"), add("i2", "x", 0, 1, "invalid"))
+	w.process(t, add("i1", "x", 0, 1, "invalid"), add("r1", "y", 0, -1), add("r2", "y", 0, -1), add("i2", "x", 0, 1, "invalid"))
 	outcomes, err := w.Process(t.Context(), []event.Received{add("a", "x", 0, 1), add("i3", "x", 0, 1, "invalid"), add("b", "x", 0, 1)})
 	if fault.KindOf(err) != fault.Unprocessable {
 		t.Errorf("got %v, want unprocessable", err)
 	}
 	expect(t, kinds(outcomes), "applied  applied ")
 	expect(t, w.summary(t, "x"), "total=2 version=2 audit=a:applied,b:applied dead=i1:bad-payload,i2:bad-payload")
+	expect(t, kinds(w.process(t, add("r3", "y", 0, -1))), "refused ") // what was decided is not limited
 }
 
 // What was redriven and fails again is an open dead letter again.

@@ -85,7 +85,9 @@ FROM unnest($1::text[]) AS batch (tenant_id)`
 
 	countDead = `
 SELECT tenant_id, (SELECT count(*) FROM (
-    SELECT FROM millrace.dead_letters AS d WHERE d.tenant_id = batch.tenant_id AND d.state = 'open' LIMIT $2) AS counted)
+    SELECT FROM millrace.dead_letters AS d
+    WHERE d.tenant_id = batch.tenant_id AND d.state = 'open' AND d.kind = 'undecided'
+    LIMIT $2) AS counted)
 FROM unnest($1::text[]) AS batch (tenant_id)`
 )
 
