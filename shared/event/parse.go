@@ -205,6 +205,9 @@ func (e *Event) SetAttribute(name, value string) (err error) {
 		if value == "" {
 			return nil // as good as absent, and written so
 		}
+		if len(e.Extensions) >= MaxExtras { // here too, since a body has room for a million
+			return Invalidf(BadAttribute, "more than %d extension attributes", MaxExtras)
+		}
 		if e.Extensions == nil {
 			e.Extensions = map[string]string{}
 		}

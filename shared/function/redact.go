@@ -83,7 +83,7 @@ func mentions(e *event.Event, id string) bool {
 		if err != nil {
 			return false // the end: it is valid JSON
 		}
-		if tok.Kind() == '"' && tok.String() == id {
+		if kind := tok.Kind(); (kind == '"' || kind == '0') && tok.String() == id {
 			return true
 		}
 	}

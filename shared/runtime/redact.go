@@ -46,7 +46,7 @@ JOIN millrace.parked AS p
 	readDeadCopies = `
 SELECT d.id, d.tenant_id, d.subject, d.source, d.event_id, d.type, d.event
 FROM millrace.dead_letters AS d
-WHERE d.function = $1 AND d.id IN (
+WHERE d.id IN (
     SELECT o.id
     FROM unnest($2::text[], $3::text[]) AS batch (tenant_id, subject)
     JOIN millrace.dead_letters AS o

@@ -146,6 +146,22 @@ func TestRedactionOverwritesWhatIsStored(t *testing.T) {
 	expect(t, w.saying(t), "audit:a audit:a audit:kept audit:kept2 audit:one audit:two dead:kept3:bad-payload")
 }
 
+// What names the event by a number is no valid reference, and says all the same
+// what was redacted; so does what went to another function by mistake.
+func TestRedactionOfWhatWasSentWrongly(t *testing.T) {
+	t.Parallel()
+	w := newNotesWorld(t)
+	notes, other := w.fn, newCounter()
+	other.Name, other.Rules = "agent", nil
+	w.fn, w.privacy = other, privacyOf(other)
+	expect(t, kinds(w.process(t, note("noted 123", secret))), "dead ")
+	w.fn, w.privacy = notes, privacyOf(notes)
+	w.process(t, note("noted 123", secret), note("renoted d", `{"of":123,"note":"secret"}`))
+	expect(t, w.saying(t), "audit:123 dead:123:unknown-type dead:d:bad-payload")
+	w.process(t, note("unnoted r", `{"of":"123"}`), note("renoted e", `{"of":123,"note":"secret"}`))
+	expect(t, w.saying(t), "")
+}
+
 func TestWhatComesAfterARedaction(t *testing.T) {
 	t.Parallel()
 	w := newNotesWorld(t)

@@ -43,16 +43,19 @@ func (in *intake) serve(w http.ResponseWriter, r *http.Request, most int) ([]*ca
 	if err != nil {
 		return nil, err
 	}
-	defer release()
 	if len(received) > most {
+		release()
 		return nil, fault.New(fault.Unreadable, "%d events, where there may be %d", len(received), most)
 	}
-	return in.decide(ctx, received)
+	return in.decide(ctx, received, release)
 }
 
-// decide returns when the events are committed, with what became of each.
-func (in *intake) decide(ctx context.Context, received []event.Received) ([]*candidate, error) {
+// decide returns when the events are committed, with what became of each. The
+// room that their request takes is released when they have left the process,
+// which may be after the sender did.
+func (in *intake) decide(ctx context.Context, received []event.Received, release func()) ([]*candidate, error) {
 	if len(received) == 0 {
+		release()
 		return nil, nil
 	}
 	// Processing ends a little before the request, so that its reason is heard.
@@ -72,6 +75,7 @@ func (in *intake) decide(ctx context.Context, received []event.Received) ([]*can
 		parts[n] = append(parts[n], c)
 	}
 	if err := in.admission.acquire(ctx, d); err != nil {
+		release()
 		return nil, err
 	}
 	for n, part := range parts {
@@ -81,8 +85,13 @@ func (in *intake) decide(ctx context.Context, received []event.Received) ([]*can
 	}
 	select {
 	case <-req.done:
+		release()
 		return candidates, req.err()
 	case <-ctx.Done():
+		go func() {
+			<-req.done
+			release()
+		}()
 		return nil, fault.New(fault.TimedOut, "not committed in %v", in.config.RequestTimeout)
 	}
 }

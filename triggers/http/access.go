@@ -71,22 +71,26 @@ func (a *access) admit(ctx context.Context, r *http.Request) (grants, error) {
 }
 
 func (a *access) grantsOf(token *oidc.IDToken) (grants, error) {
-	if slices.Contains(a.config.TrustedSubjects, token.Subject) {
+	if token.Subject != "" && slices.Contains(a.config.TrustedSubjects, token.Subject) {
 		return everything, nil
 	}
 	var claims map[string]any
 	if err := token.Claims(&claims); err != nil {
 		return grants{}, fault.New(fault.Unauthenticated, "the token's claims cannot be read")
 	}
-	return grants{tenants: texts(claims[a.config.TenantsClaim]), types: texts(claims[a.config.TypesClaim])}, nil
+	types := texts(claims[a.config.TypesClaim])
+	if one, ok := claims[a.config.TypesClaim].(string); ok { // as scope is
+		types = strings.Fields(one)
+	}
+	return grants{tenants: texts(claims[a.config.TenantsClaim]), types: types}, nil
 }
 
-// texts reads a claim that is a list, or one text with spaces between, as scope
-// is. Anything else grants nothing.
+// texts reads a claim that is a list or one text. Tenants may have spaces in
+// their names. Anything else grants nothing.
 func texts(claim any) (all []string) {
 	switch claim := claim.(type) {
 	case string:
-		return strings.Fields(claim)
+		return []string{claim}
 	case []any:
 		for _, one := range claim {
 			if text, ok := one.(string); ok {

@@ -135,7 +135,8 @@ func TestGrants(t *testing.T) {
 		"no claims":          {map[string]any{"tenants": nil, "event_types": nil}, one("acme", "trade.executed.v1"), 403, "tenant"},
 		"no types":           {map[string]any{"event_types": nil}, one("acme", "trade.executed.v1"), 403, "type"},
 		"odd claims":         {map[string]any{"tenants": 7, "event_types": true}, one("acme", "trade.executed.v1"), 403, "tenant"},
-		"text claims":        {map[string]any{"tenants": "x acme", "event_types": "y trade.executed.v1"}, one("acme", "trade.executed.v1"), 202, ""},
+		"text claims":        {map[string]any{"tenants": "acme", "event_types": "y trade.executed.v1"}, one("acme", "trade.executed.v1"), 202, ""},
+		"a tenant of words":  {map[string]any{"tenants": "acme corp"}, one("acme", "trade.executed.v1"), 403, "tenant"},
 		"everything":         {map[string]any{"tenants": []string{"*"}, "event_types": "*"}, one("initech", "ledger.reversed.v1"), 202, ""},
 		"half a word":        {map[string]any{"event_types": "trade.exec*"}, one("acme", "trade.executed.v1"), 403, "type"},
 		"a tenant's prefix":  {map[string]any{"tenants": "ac*"}, one("acme", "trade.executed.v1"), 403, "tenant"},
@@ -188,6 +189,11 @@ func TestKeyRotation(t *testing.T) {
 	later(keysPause)
 	w.with(t, second, good("/")).wants(t, "the new key", http.StatusAccepted, "")
 	w.with(t, first, good("/")).wants(t, "the old key", http.StatusAccepted, "")
+	third := token(t, jose.RS256, "three", rsaKey(), i.claims(nil))
+	i.setDown(true)
+	later(keysPause)
+	w.with(t, third, good("/")).wants(t, "a key that may be new, and nobody to ask", http.StatusServiceUnavailable, "keys")
+	i.setDown(false)
 
 	i.publish(map[string]crypto.Signer{"two": otherKey()})
 	i.setDown(true)

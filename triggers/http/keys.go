@@ -108,10 +108,11 @@ func (k *keySet) find(ctx context.Context, id string) ([]jose.JSONWebKey, error)
 		}
 		k.mu.Lock()
 	}
-	if k.read.IsZero() {
-		return nil, cmp.Or(ctx.Err(), k.err)
+	if found := k.named(id); len(found) > 0 {
+		return found, nil
 	}
-	return k.named(id), nil
+	// The issuer may have a new key, and not be able to say so.
+	return nil, cmp.Or(ctx.Err(), k.err)
 }
 
 func (k *keySet) named(id string) []jose.JSONWebKey {

@@ -25,8 +25,8 @@ type OIDC struct {
 	// Algorithms are the signatures that count. Only those with a public key do.
 	Algorithms []string `env:"OIDC_ALGORITHMS" envDefault:"RS256,ES256"`
 	// TenantsClaim and TypesClaim name the claims that list what a token allows:
-	// tenants, and event types such as trade.executed.v1, trade.* or *. A list, or
-	// a text with spaces between; without the claim nothing is allowed.
+	// tenants, a list or one; and event types such as trade.executed.v1, trade.* or
+	// *, a list or a text with spaces between. Without the claim nothing is allowed.
 	TenantsClaim string `env:"OIDC_TENANTS_CLAIM" envDefault:"tenants"`
 	TypesClaim   string `env:"OIDC_TYPES_CLAIM" envDefault:"event_types"`
 	// TrustedSubjects may write for all tenants and all types: the service
@@ -57,6 +57,9 @@ func (o OIDC) validate() error {
 	}
 	if o.TenantsClaim == "" || o.TypesClaim == "" {
 		wrong = append(wrong, errors.New("OIDC_TENANTS_CLAIM and OIDC_TYPES_CLAIM must have names"))
+	}
+	if slices.Contains(o.TrustedSubjects, "") {
+		wrong = append(wrong, errors.New("OIDC_TRUSTED_SUBJECTS has an empty entry"))
 	}
 	if len(o.Algorithms) == 0 {
 		wrong = append(wrong, errors.New("OIDC_ALGORITHMS is empty"))
