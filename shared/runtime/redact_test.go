@@ -146,6 +146,19 @@ func TestRedactionOverwritesWhatIsStored(t *testing.T) {
 	expect(t, w.saying(t), "audit:a audit:a audit:kept audit:kept2 audit:one audit:two dead:kept3:bad-payload")
 }
 
+// A producer that counts its ids anew for each entity loses nothing by that,
+// unless the event whose identity it used again is redacted.
+func TestIdentityOfAnotherEntity(t *testing.T) {
+	t.Parallel()
+	w := newNotesWorld(t)
+	expect(t, kinds(w.process(t, note("noted a", secret), note("noted b", secret))), "applied applied ")
+	expect(t, kinds(w.process(t, note("unnoted r", `{"of":"b"}`), note("noted a subject=y", secret), note("noted b subject=y", secret))),
+		"applied dead dead ")
+	expect(t, w.saying(t), "audit:a dead:a:identity-conflict")
+	expect(t, kinds(w.process(t, note("noted b subject=z", secret), note("noted a subject=z", secret))), "dead dead ")
+	expect(t, w.saying(t), "audit:a dead:a:identity-conflict dead:a:identity-conflict")
+}
+
 // What names the event by a number is no valid reference, and says all the same
 // what was redacted; so does what went to another function by mistake.
 func TestRedactionOfWhatWasSentWrongly(t *testing.T) {

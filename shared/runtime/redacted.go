@@ -23,6 +23,18 @@ func privacyOf(fn function.Definition) privacy {
 	return privacy{function.HasConfidential(fn), function.ReferringTypes(fn)}
 }
 
+// Others' entities, of which the batch has copies, are locked too, after its own:
+// one that is redacted just now is waited for. A deadlock is tried again.
+const lockElsewhere = `
+SELECT
+FROM unnest($2::text[], $3::text[]) AS batch (tenant_id, subject)
+CROSS JOIN LATERAL (
+    SELECT
+    FROM millrace.entities AS e
+    WHERE e.tenant_id = batch.tenant_id AND e.function = $1 AND e.subject = batch.subject
+    FOR SHARE
+) AS e`
+
 // Under the entities' locks, so that no redaction is missed.
 const readRedactions = `
 SELECT r.tenant_id, r.subject, r.source, r.id
@@ -33,11 +45,23 @@ JOIN millrace.redactions AS r ON r.tenant_id = batch.tenant_id AND r.function = 
 // that was redacted, before they are stored anywhere. Their digests stay. The
 // rules decide them all the same.
 //
-// An event with the identity of another entity's, whose redactions are not
-// known here, loses all of its data.
+// An event with the identity of another entity's may be a copy of that one, so
+// it concerns that entity's redactions too.
 func (t *transaction) hide(ctx context.Context, conn *pgxpool.Conn) error {
 	if !t.confidential {
 		return nil
+	}
+	copies := map[*candidate]entityKey{} // of whose event
+	for _, c := range t.batch {
+		if !c.identified() {
+			continue
+		}
+		if seen := t.known.seen[c.identity()]; seen != nil && seen.subject != c.event.Subject {
+			copies[c] = entityKey{c.event.TenantID, seen.subject}
+		}
+	}
+	if err := t.lockElsewhere(ctx, conn, slices.Collect(maps.Values(copies))); err != nil {
+		return err
 	}
 	if err := t.readRedactions(ctx, conn); err != nil {
 		return err
@@ -46,13 +70,28 @@ func (t *transaction) hide(ctx context.Context, conn *pgxpool.Conn) error {
 		if !c.identified() {
 			continue
 		}
-		seen := t.known.seen[c.identity()]
-		switch {
-		case seen != nil && seen.subject != c.event.Subject:
-			t.mask(c, nil)
-		case function.Concerns(c.event, c.payload, t.redacted[c.entity()]):
+		if function.Concerns(c.event, c.payload, t.redacted[c.entity()]) ||
+			function.Concerns(c.event, c.payload, t.redacted[copies[c]]) {
 			t.mask(c, c.payload)
 		}
+	}
+	return nil
+}
+
+// lockElsewhere has the redactions of these entities read too.
+func (t *transaction) lockElsewhere(ctx context.Context, conn *pgxpool.Conn, keys []entityKey) error {
+	if len(keys) == 0 {
+		return nil
+	}
+	slices.SortFunc(keys, compareEntities)
+	for _, key := range keys {
+		if t.redacted[key] == nil {
+			t.redacted[key] = map[function.Name]bool{}
+		}
+	}
+	tenants, subjects := columns2(keys)
+	if _, err := conn.Exec(ctx, lockElsewhere, t.fn.FunctionName(), tenants, subjects); err != nil {
+		return fmt.Errorf("locking the entities of copies: %w", err)
 	}
 	return nil
 }
