@@ -4,6 +4,8 @@ import (
 	"cmp"
 	"errors"
 	"fmt"
+	"maps"
+	"slices"
 
 	"github.com/millrace/millrace/shared/function"
 	"github.com/millrace/millrace/shared/money"
@@ -36,8 +38,8 @@ func (p PostedV1) Validate() error {
 		}
 		sums[line.Currency] = sums[line.Currency].Add(line.Amount)
 	}
-	for currency, sum := range sums {
-		if !sum.IsZero() {
+	for _, currency := range slices.Sorted(maps.Keys(sums)) {
+		if sum := sums[currency]; !sum.IsZero() {
 			return fmt.Errorf("the postings in %s sum to %s, not 0", currency, sum)
 		}
 	}

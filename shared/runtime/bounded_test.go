@@ -35,6 +35,16 @@ func TestFrozenProcessLetsGo(t *testing.T) {
 	expect(t, w.summary(t, "x"), "total=3 version=2 audit=a:applied,b:applied")
 }
 
+// An event that lacks an attribute is found by the others that it has.
+func TestDeadLetterKeepsWhatCouldBeRead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	expect(t, kinds(w.process(t, event.ParseStructured([]byte(
+		`{"specversion":"1.0","id":"K-3","source":"/kcat","type":"counter.added.v1","subject":"x\u0001","tenantid":"acme","data":{}}`)))), "dead ")
+	expect(t, w.text(t, `SELECT concat_ws(' ', tenant_id, source, event_id, type, subject, reason) FROM millrace.dead_letters`),
+		"acme /kcat K-3 counter.added.v1 x\x01 bad-attribute")
+}
+
 // Months are made while a function writes into the tables that they belong to.
 func TestMonthsAreMadeUnderLoad(t *testing.T) {
 	t.Parallel()

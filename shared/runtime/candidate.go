@@ -53,8 +53,28 @@ func (c *candidate) same(o *candidate) bool {
 // identified reports whether the event says who it is, even if it cannot be
 // decided.
 func (c *candidate) identified() bool {
-	return c.event != nil && c.event.TenantID != "" && c.event.Source != "" && c.event.ID != "" &&
-		(c.invalid == nil || c.invalid.Reason != event.BadAttribute)
+	return c.storable() && c.event.TenantID != "" && c.event.Source != "" && c.event.ID != ""
+}
+
+// storable reports whether the event's attributes are fit to be stored and
+// compared.
+func (c *candidate) storable() bool {
+	return c.event != nil && (c.invalid == nil || c.invalid.Reason != event.BadAttribute)
+}
+
+// labels are the attributes by which people find a dead letter, as far as they
+// could be read.
+func (c *candidate) labels() event.Event {
+	if c.event == nil {
+		return event.Event{}
+	}
+	e := *c.event
+	if !c.storable() {
+		for _, text := range []*string{&e.TenantID, &e.Source, &e.ID, &e.Type, &e.Subject} {
+			*text = storableText(*text)
+		}
+	}
+	return e
 }
 
 // newCandidate checks all that can be checked without the database.

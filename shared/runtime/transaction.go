@@ -244,10 +244,14 @@ func (t *transaction) checkDeadLetters(ctx context.Context, conn *pgxpool.Conn, 
 
 // tenantOf returns the tenant of an event, or "" where it could not be read.
 func tenantOf(c *candidate) string {
-	if c.event == nil || c.invalid != nil && c.invalid.Reason == event.BadAttribute {
+	switch {
+	case c.event == nil:
 		return ""
+	case c.storable():
+		return c.event.TenantID
+	default:
+		return storableText(c.event.TenantID)
 	}
-	return c.event.TenantID
 }
 
 // decide applies the rules in the planned order. Where they break, it goes on

@@ -223,17 +223,14 @@ type deadLetters struct {
 // that a redelivery makes no second one; one that was redriven and fails again
 // is open again.
 func (r *deadLetters) add(function string, c *candidate, kind, reason, cause string) {
-	var e event.Event
-	if c.event != nil && (c.invalid == nil || c.invalid.Reason != event.BadAttribute) {
-		e = *c.event // its attributes are storable
-	}
+	e := c.labels()
 	raw := c.raw
 	if c.event != nil && raw == nil {
 		raw = event.AppendJSON(nil, c.event)
 	}
 	hash := sha256.New()
 	content, digest := c.digest[:], c.digest[:]
-	if c.event == nil || e.ID == "" {
+	if !c.storable() {
 		content, digest = raw, nil
 	}
 	for _, part := range [][]byte{[]byte(function), []byte(kind), []byte(reason),
@@ -253,7 +250,7 @@ func (r *deadLetters) add(function string, c *candidate, kind, reason, cause str
 	r.kinds = append(r.kinds, kind)
 	r.reasons = append(r.reasons, reason)
 	r.causes = append(r.causes, storableText(cause))
-	if r.confidential && e.ID == "" {
+	if r.confidential && !c.storable() {
 		raw = event.Envelope(raw) // no redaction could ever find it
 	}
 	r.digests = append(r.digests, digest)
