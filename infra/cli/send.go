@@ -105,7 +105,10 @@ func (a *app) send(ctx context.Context, o sendOptions, command string) (err erro
 	t := newTally(a.Out, o.verbose)
 	err = sendAll(events, producer, t)
 	t.sent()
-	if err != nil || waiter == nil || len(t.stored) == 0 {
+	if err == nil && len(t.stored) == 0 {
+		return &usageError{command: command, err: errors.New("no events in the input: give --file or --data, or pipe them in")}
+	}
+	if err != nil || waiter == nil {
 		return err
 	}
 	return a.await(ctx, waiter, t, o.timeout)

@@ -11,8 +11,9 @@ import (
 // 18081, position 18082, ledger 18083.
 const DefaultFunctionsPort = 18078
 
-// triggersAbove is how far above a function's port its trigger's is; the relay
-// follows the last trigger, and then comes the gateway.
+// triggersAbove is how far above a function's port its trigger's is. The gateway
+// is below the first function and the relay below the first trigger, where no
+// further function moves them.
 const triggersAbove = 100
 
 // portRange gives each process its port.
@@ -51,11 +52,11 @@ func (r portRange) trigger(name string) int {
 }
 
 func (r portRange) relay() int {
-	return r.port(relayProgram, triggersAbove+len(topics.Functions()))
+	return r.port(relayProgram, triggersAbove-1)
 }
 
 func (r portRange) gateway() int {
-	return r.port(gatewayProgram, triggersAbove+len(topics.Functions())+1)
+	return r.port(gatewayProgram, -1)
 }
 
 func (r portRange) port(name string, offset int) int {

@@ -183,7 +183,7 @@ func (p *platform) addresses(t *testing.T, data, millrace string) []string {
 		}
 	}
 	return []string{
-		"http://127.0.0.1:18185", gateway,
+		"http://127.0.0.1:18077", gateway,
 		".millrace/bin/millrace", millrace + " --dir " + data,
 		"127.0.0.1:19092", at.KafkaBrokers[0],
 		"postgres://millrace:millrace@127.0.0.1:15432/millrace?sslmode=disable", at.DatabaseURL,

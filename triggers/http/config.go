@@ -35,8 +35,8 @@ type Config struct {
 	// OIDC says whose tokens are believed, and what they allow.
 	OIDC OIDC
 
-	// Brokers are the Kafka bootstrap servers, host:port each.
-	Brokers []string `env:"KAFKA_BROKERS,required,notEmpty"`
+	// Required: the Kafka bootstrap servers, host:port each.
+	Brokers []string `env:"KAFKA_BROKERS"`
 	// Security of the connection to Kafka.
 	Security kafka.Security
 
@@ -71,10 +71,10 @@ type Config struct {
 // FromEnvironment reads the configuration. Its error names all that is wrong.
 func FromEnvironment() (Config, error) {
 	c, err := env.ParseAs[Config]()
-	if err != nil {
+	if err := errors.Join(err, c.Validate()); err != nil {
 		return c, fmt.Errorf("configuration: %w", err)
 	}
-	return c, c.Validate()
+	return c, nil
 }
 
 // Validate names everything that is wrong.
@@ -95,10 +95,7 @@ func (c *Config) Validate() error {
 	} {
 		must(d > 0, "%s must be above zero, is %v", name, d)
 	}
-	if err := errors.Join(wrong...); err != nil {
-		return fmt.Errorf("configuration: %w", err)
-	}
-	return nil
+	return errors.Join(wrong...)
 }
 
 func (c *Config) validateAddress() error {
