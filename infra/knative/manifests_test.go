@@ -75,7 +75,7 @@ func TestBrokenManifests(t *testing.T) {
 		{"a value that the code refuses", batchTrigger, `DATABASE_MAX_CONNS: "5"`, `DATABASE_MAX_CONNS: "3"`, "SHARDS is 4"},
 		{"a trigger without a sink", batchTrigger, "kind: Deployment\n    name: trade-trigger", "kind: Deployment\n    name: agent-trigger", "K_SINK"},
 		{"a label that is not there", batchTrigger, "metadata.labels['millrace.dev/trigger']", "metadata.labels['trigger']", "the pod's labels has no key trigger"},
-		{"a way in that asks nobody for a token", production, "OIDC_ISSUER: https://login.example.com", `OIDC_ISSUER: ""`, "Service http: configuration: OIDC_ISSUER"},
+		{"a way in that asks nobody for a token", production, "OIDC_ISSUER: https://login.example.com", `OIDC_ISSUER: ""`, "Service http: OIDC_ISSUER"},
 
 		// Times.
 		{"a grace period that drain exceeds", batchTrigger, "timeoutSeconds: 90", "timeoutSeconds: 55", "a grace period of 55s, but draining takes 55s"},
