@@ -183,7 +183,8 @@ func TestExamplesAreValid(t *testing.T) {
 	}
 }
 
-// odd are values that are right in few places.
+// odd are values that are right in few places. XXX is the code of ISO 4217 for no
+// currency, XAU that of gold.
 var odd = []any{
 	nil, true, 1, 1.5, 0, "", " ", "x", "buy", "sell", "BUY", "USD", "JPY", "BHD", "usd", "XXX", "XAU", "ABC", "VES",
 	"0", "-0", "0.0", "-0.00", "1", "-1", "1.5", "-1.50", "0.01", "0.001", "007", "1.", ".5", "+1", "1e3", "1E-2", "NaN",

@@ -58,7 +58,7 @@ func kcat(t *testing.T, w *world, value string, args ...string) {
 	if err != nil {
 		program, err = exec.LookPath("kafkacat")
 	}
-	if err != nil {
+	if err != nil { // where `task tools` may not install it: anywhere but as root on Debian
 		t.Skip("NOT TESTED: kcat is not installed (Debian: apt-get install kcat)")
 	}
 	args = append([]string{"-P", "-b", strings.Join(w.platform.Addresses.KafkaBrokers, ","), "-t", topics.Events("trade")}, args...)

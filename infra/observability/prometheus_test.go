@@ -18,7 +18,7 @@ import (
 // processes; and the rules load in it.
 func TestDashboardShowsSomething(t *testing.T) {
 	t.Parallel()
-	if _, err := exec.LookPath("prometheus"); err != nil {
+	if _, err := exec.LookPath("prometheus"); err != nil { // where `task tools` may not install it
 		t.Skip("SKIPPED: prometheus is not there (Debian's package prometheus): the dashboard is not tried on one")
 	}
 	p, addresses := start(t)

@@ -44,7 +44,7 @@ func rules(t *testing.T) (all []rule) {
 
 func promtool(t *testing.T, args ...string) {
 	t.Helper()
-	if _, err := exec.LookPath("promtool"); err != nil {
+	if _, err := exec.LookPath("promtool"); err != nil { // where `task tools` may not install it
 		t.Skip("SKIPPED: promtool is not there (Debian's package prometheus): the alert rules are not tried")
 	}
 	if out, err := exec.CommandContext(t.Context(), "promtool", args...).CombinedOutput(); err != nil {

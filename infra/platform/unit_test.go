@@ -84,7 +84,8 @@ func (w *world) last() *fakeProcess {
 	return w.started[len(w.started)-1]
 }
 
-// pass lets time pass, and what it brings about happen.
+// pass lets time pass by the clock of the bubble, which takes none, and what it
+// brings about happen.
 func pass(d time.Duration) {
 	time.Sleep(d)
 	synctest.Wait()

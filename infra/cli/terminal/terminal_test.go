@@ -16,7 +16,7 @@ func TestPlainLinesSayWhatTakesLong(t *testing.T) {
 		quick := r.Begin("something quick")
 		quick()
 		slow := r.Begin("downloading")
-		time.Sleep(7*time.Second + time.Millisecond)
+		time.Sleep(7*time.Second + time.Millisecond) // by the clock of the bubble: no time passes
 		r.Note("news")
 		slow()
 		want := "  ... downloading\n  ... downloading (2s)\n  ... downloading (4s)\n  news\n"
@@ -33,7 +33,7 @@ func TestSpinnerGivesWayToNews(t *testing.T) {
 		r := New(&out)
 		r.fancy = true
 		done := r.Begin("building")
-		time.Sleep(time.Second)
+		time.Sleep(time.Second) // as above
 		r.Note("news")
 		done()
 		if got := out.String(); !strings.Contains(got, "building") || !strings.Contains(got, "  news\n") {

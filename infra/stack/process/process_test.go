@@ -8,7 +8,6 @@ import (
 	"os/exec"
 	"path/filepath"
 	"runtime"
-	"strconv"
 	"strings"
 	"syscall"
 	"testing"
@@ -70,25 +69,6 @@ func role(t *testing.T, name string, env ...string) (*exec.Cmd, string) {
 		t.Fatal(err)
 	}
 	return cmd, strings.TrimSpace(line)
-}
-
-func TestChildDiesWithAKilledParent(t *testing.T) {
-	t.Parallel()
-	if runtime.GOOS != "linux" {
-		t.Skip("only Linux signals the children of a killed parent")
-	}
-	parent, line := role(t, "parent")
-	child, err := strconv.Atoi(line)
-	if err != nil {
-		t.Fatal(line)
-	}
-	if !process.Running(child) {
-		t.Fatal("the child does not run")
-	}
-	if err := parent.Process.Kill(); err != nil {
-		t.Fatal(err)
-	}
-	eventually(t, "the child to end", func() bool { return !process.Running(child) })
 }
 
 func TestStopKillsWhatIgnoresTheSignal(t *testing.T) {
@@ -182,8 +162,9 @@ func TestParentAndCommandLineOfAnotherProcess(t *testing.T) {
 	if line := process.CommandLine(child.PID()); !strings.Contains(line, "sleep 602") {
 		t.Errorf("command line %q", line)
 	}
+	// Parent asks ps, which minimal systems lack; it answers 0 there.
 	if _, err := exec.LookPath("ps"); err != nil {
-		t.Skip("no ps")
+		t.Skip("NOT TESTED: ps is not installed (Debian: apt-get install procps)")
 	}
 	if parent := process.Parent(child.PID()); parent != os.Getpid() {
 		t.Errorf("parent %d, want %d", parent, os.Getpid())
@@ -197,7 +178,7 @@ func TestRootRunsChildrenAsSomebodyElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	if user == nil {
-		t.Skip("not root")
+		t.Skip("only root can run a child as somebody else; tests as root try it, CI's do")
 	}
 	out, err := process.Run(t.Context(), process.Spec{Path: "/bin/sh", Args: []string{"-c", "id -u; echo $HOME"}, User: user, Dir: "/"})
 	if err != nil || out != fmt.Sprintf("%d\n/\n", user.UID) {
