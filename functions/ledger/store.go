@@ -70,15 +70,10 @@ WHERE e.month = batch.month AND e.tenant_id = batch.tenant_id AND e.journal = ba
 
 // load reads the entries that are to be reversed.
 func load(b *pgx.Batch, journals []*function.Entity[Journal]) {
-	var tenants, subjects, sources, ids []string
-	for _, e := range journals {
-		for _, p := range e.Pending {
-			if r, ok := p.Payload.(ReversedV1); ok {
-				tenants, subjects = append(tenants, e.TenantID), append(subjects, e.Subject)
-				sources, ids = append(sources, p.Source), append(ids, r.Entry)
-			}
-		}
-	}
+	tenants, subjects, sources, ids := function.Named(journals, func(p function.Pending) (function.Name, bool) {
+		r, ok := p.Payload.(ReversedV1)
+		return function.Name{Source: p.Source, ID: r.Entry}, ok
+	})
 	if len(ids) > 0 {
 		b.Queue(selectNamed, tenants, subjects, sources, ids).Query(scanInto(journals))
 	}

@@ -67,16 +67,13 @@ WHERE m.month = batch.month AND m.tenant_id = batch.tenant_id AND m.conversation
 
 // load reads the messages that are to be edited or redacted.
 func load(b *pgx.Batch, conversations []*function.Entity[Conversation]) {
-	var tenants, subjects, sources, ids []string
-	for _, e := range conversations {
-		for _, p := range e.Pending {
-			if r, refers := p.Payload.(function.Referring); refers {
-				name := r.RefersTo(function.Name{Source: p.Source, ID: p.ID})
-				tenants, subjects = append(tenants, e.TenantID), append(subjects, e.Subject)
-				sources, ids = append(sources, name.Source), append(ids, name.ID)
-			}
+	tenants, subjects, sources, ids := function.Named(conversations, func(p function.Pending) (n function.Name, ok bool) {
+		r, ok := p.Payload.(function.Referring)
+		if ok {
+			n = r.RefersTo(function.Name{Source: p.Source, ID: p.ID})
 		}
-	}
+		return n, ok
+	})
 	if len(ids) > 0 {
 		b.Queue(selectNamed, tenants, subjects, sources, ids).Query(scanInto(conversations))
 	}

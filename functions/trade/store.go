@@ -66,15 +66,10 @@ WHERE t.month = batch.month AND t.tenant_id = batch.tenant_id AND t.account = ba
 
 // load reads the trades that are to be amended or cancelled.
 func load(b *pgx.Batch, accounts []*function.Entity[Account]) {
-	var tenants, subjects, sources, ids []string
-	for _, e := range accounts {
-		for _, p := range e.Pending {
-			if id := refersTo(p.Payload); id != "" {
-				tenants, subjects = append(tenants, e.TenantID), append(subjects, e.Subject)
-				sources, ids = append(sources, p.Source), append(ids, id)
-			}
-		}
-	}
+	tenants, subjects, sources, ids := function.Named(accounts, func(p function.Pending) (function.Name, bool) {
+		id := refersTo(p.Payload)
+		return function.Name{Source: p.Source, ID: id}, id != ""
+	})
 	if len(ids) > 0 {
 		b.Queue(selectNamed, tenants, subjects, sources, ids).Query(scanInto(accounts))
 	}

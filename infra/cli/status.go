@@ -12,6 +12,7 @@ import (
 
 	"github.com/millrace/millrace/infra/cli/status"
 	"github.com/millrace/millrace/infra/cli/terminal"
+	"github.com/millrace/millrace/shared/fault"
 	"github.com/millrace/millrace/shared/views"
 )
 
@@ -65,7 +66,7 @@ func (a *app) status(ctx context.Context, o statusOptions) (err error) {
 	defer func() { err = errors.Join(err, source.Close()) }()
 	before := source.Take(ctx)
 	for {
-		if !sleep(ctx, o.interval) {
+		if !fault.Pause(ctx, o.interval) {
 			return nil
 		}
 		now := source.Take(ctx)
@@ -112,7 +113,7 @@ func (a *app) showEntity(ctx context.Context, o statusOptions) (err error) {
 		if err := a.show(o.watch, func(out *bytes.Buffer) error { return status.RenderEntity(out, e) }); err != nil {
 			return err
 		}
-		if !o.watch || !sleep(ctx, o.interval) {
+		if !o.watch || !fault.Pause(ctx, o.interval) {
 			return nil
 		}
 	}
@@ -137,16 +138,4 @@ func (a *app) show(watch bool, render func(*bytes.Buffer) error) error {
 	}
 	_, err := a.Out.Write(picture.Bytes())
 	return err
-}
-
-// sleep waits; it returns false if ctx ends first.
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }

@@ -16,6 +16,20 @@ func Keys[S any](entities []*Entity[S]) (tenants, subjects []string) {
 	return tenants, Column(entities, func(e *Entity[S]) string { return e.Subject })
 }
 
+// Named returns, as columns, the facts that the Pending events of entities name;
+// refers tells which one, if any.
+func Named[S any](entities []*Entity[S], refers func(p Pending) (n Name, ok bool)) (tenants, subjects, sources, ids []string) {
+	for _, e := range entities {
+		for _, p := range e.Pending {
+			if n, ok := refers(p); ok {
+				tenants, subjects = append(tenants, e.TenantID), append(subjects, e.Subject)
+				sources, ids = append(sources, n.Source), append(ids, n.ID)
+			}
+		}
+	}
+	return tenants, subjects, sources, ids
+}
+
 // Index finds entities by their keys, for loaders that scan rows.
 type Index[S any] map[indexKey]*Entity[S]
 

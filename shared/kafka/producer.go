@@ -10,6 +10,23 @@ import (
 // topic takes by default. https://kafka.apache.org/documentation/#topicconfigs_max.message.bytes
 const MaxMessageBytes = 1 << 20
 
+// CommandConfig returns the settings of a producer with a person waiting before
+// it: as safe as those of ProducerConfig, but it soon says that Kafka is away.
+func CommandConfig(client string, s Security) *sarama.Config {
+	c := sarama.NewConfig()
+	s.Apply(c)
+	c.ClientID = client
+	c.Version = sarama.V2_8_0_0
+	c.Producer.RequiredAcks = sarama.WaitForAll
+	c.Producer.Idempotent = true
+	c.Net.MaxOpenRequests = 1 // more would let retries change the order
+	c.Net.DialTimeout = 5 * time.Second
+	c.Metadata.Retry.Max = 1
+	c.Producer.Return.Successes = true
+	c.Producer.Compression = sarama.CompressionLZ4
+	return c
+}
+
 // ProducerConfig returns the settings of a producer that loses nothing: what it
 // says that Kafka has, all replicas in sync have.
 func ProducerConfig(client string, s Security) *sarama.Config {

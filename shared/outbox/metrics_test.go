@@ -8,6 +8,8 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus"
 	dto "github.com/prometheus/client_model/go"
+
+	"github.com/millrace/millrace/infra/stack/stacktest"
 )
 
 // What Redis shows late is told as late: measured from the commit, by the relay
@@ -36,7 +38,7 @@ func TestViewLag(t *testing.T) {
 
 func TestOutagesAreTold(t *testing.T) {
 	t.Parallel()
-	w := &world{logs: &logs{}, fn: newTally()}
+	w := &world{logs: &stacktest.Log{}, fn: newTally()}
 	r := w.relay()
 	if gathered(t, r, "millrace_relay_unreachable", "redis").GetGauge().GetValue() != 0 {
 		t.Error("nobody asked yet")

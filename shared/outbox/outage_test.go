@@ -8,6 +8,7 @@ import (
 
 	"github.com/redis/go-redis/v9"
 
+	"github.com/millrace/millrace/infra/stack/stacktest"
 	"github.com/millrace/millrace/shared/views"
 )
 
@@ -124,7 +125,7 @@ func TestOfferedClaimsWaitOutAnOutage(t *testing.T) {
 
 func TestBackOff(t *testing.T) {
 	t.Parallel()
-	w := &world{logs: &logs{}, fn: newTally()}
+	w := &world{logs: &stacktest.Log{}, fn: newTally()}
 	o := w.relay(func(c *RelayConfig) { c.BackOff = time.Hour }).redisOut
 	if o.waiting() {
 		t.Error("waits for nothing")

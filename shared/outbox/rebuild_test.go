@@ -14,10 +14,9 @@ import (
 
 func (w *world) logged(t *testing.T, text string, want int) {
 	t.Helper()
-	w.logs.mu.Lock()
-	defer w.logs.mu.Unlock()
-	if n := strings.Count(w.logs.text.String(), text); n != want {
-		t.Errorf("%q was logged %d times, want %d:\n%s", text, n, want, w.logs.text.String())
+	logged := w.logs.String()
+	if n := strings.Count(logged, text); n != want {
+		t.Errorf("%q was logged %d times, want %d:\n%s", text, n, want, logged)
 	}
 }
 

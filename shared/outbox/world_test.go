@@ -5,8 +5,6 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
-	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -34,12 +32,12 @@ type world struct {
 	redis    redis.UniversalClient
 	kafka    *recorder
 	fn       *function.Function[tally]
-	logs     *logs
+	logs     *stacktest.Log
 }
 
 func newWorld(t testing.TB) *world {
 	t.Helper()
-	w := &world{url: stacktest.Postgres(t), redisURL: stacktest.Redis(t), kafka: &recorder{}, fn: newTally(), logs: &logs{}}
+	w := &world{url: stacktest.Postgres(t), redisURL: stacktest.Redis(t), kafka: &recorder{}, fn: newTally(), logs: &stacktest.Log{}}
 	w.pool = w.newPool(t, nil)
 	w.exec(t, tallyTable)
 	if _, err := Epoch(t.Context(), w.pool); err != nil {
@@ -88,17 +86,6 @@ func (w *world) relay(change ...func(*RelayConfig)) *Relay {
 		f(&cfg)
 	}
 	return NewRelay(cfg)
-}
-
-type logs struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *logs) Write(p []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(p)
 }
 
 func (w *world) exec(t testing.TB, sql string, args ...any) {

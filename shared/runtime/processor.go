@@ -169,7 +169,7 @@ func (p *Processor) attempts(ctx context.Context, bucket int, batch []*candidate
 			return err
 		}
 		p.log.Warn("a transaction is tried again", "events", len(batch), "error", postgres.Redact(err.Error()))
-		if !pause(ctx, wait.NextBackOff()) {
+		if !fault.Pause(ctx, wait.NextBackOff()) {
 			if errors.Is(err, context.DeadlineExceeded) {
 				return fault.New(fault.TimedOut, "the transaction of %d events did not end in time", len(batch))
 			}
@@ -184,18 +184,6 @@ func with(m map[identity]*event.Invalid, key identity, why *event.Invalid) map[i
 	}
 	m[key] = why
 	return m
-}
-
-// pause waits for d, and reports false when ctx ended first.
-func pause(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
 }
 
 func (p *Processor) attempt(ctx context.Context, bucket int, batch []*candidate, drains []streamKey, poison map[identity]*event.Invalid) error {

@@ -15,6 +15,8 @@ import (
 	"time"
 
 	sdk "go.opentelemetry.io/otel/sdk/trace"
+
+	"github.com/millrace/millrace/shared/fault"
 )
 
 const (
@@ -58,22 +60,11 @@ func (x *exporter) ExportSpans(ctx context.Context, spans []sdk.ReadOnlySpan) er
 	wait := pause
 	for attempt := 1; ; attempt++ {
 		again, err := x.post(ctx, body)
-		if err == nil || !again || attempt == attempts || !sleep(ctx, wait) {
+		if err == nil || !again || attempt == attempts || !fault.Pause(ctx, wait) {
 			x.note(len(spans), err)
 			return nil
 		}
 		wait *= 2
-	}
-}
-
-func sleep(ctx context.Context, d time.Duration) bool {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
 	}
 }
 

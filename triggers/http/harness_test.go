@@ -27,26 +27,8 @@ type world struct {
 	*Gateway
 	url, subscriberURL string
 	kafka              *kfake.Cluster
-	log                *logged
+	log                *stacktest.Log
 	stop               func() error // drains, and says how that went
-}
-
-// logged is what a gateway logs.
-type logged struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *logged) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *logged) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }
 
 func testConfig(brokers []string) Config {
@@ -63,7 +45,7 @@ func testConfig(brokers []string) Config {
 func newWorld(t *testing.T, change func(*Config)) *world {
 	t.Helper()
 	cluster := stacktest.KafkaCluster(t)
-	w := &world{kafka: cluster.Cluster(), log: &logged{}}
+	w := &world{kafka: cluster.Cluster(), log: &stacktest.Log{}}
 	config := testConfig(cluster.Brokers)
 	if change != nil {
 		change(&config)

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"slices"
 	"sync"
-	"time"
 
 	"github.com/IBM/sarama"
 )
@@ -66,20 +65,10 @@ func (d *deadLetters) run(ctx context.Context) {
 			attempt++
 			d.t.metrics.retries.WithLabelValues("dead-letter").Inc()
 			d.t.log.Error("dead letters not accepted, tried again", "records", len(records), "attempt", attempt, "error", err)
-			d.pause(ctx, d.t.backoff(attempt))
-			if ctx.Err() != nil {
+			if !d.t.pause(ctx, attempt) {
 				return
 			}
 		}
-	}
-}
-
-func (d *deadLetters) pause(ctx context.Context, pause time.Duration) {
-	timer := time.NewTimer(pause)
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-	case <-ctx.Done():
 	}
 }
 

@@ -7,10 +7,10 @@ import (
 	"log/slog"
 	"sync"
 	"sync/atomic"
-	"time"
 
 	"github.com/IBM/sarama"
 
+	sharedfault "github.com/millrace/millrace/shared/fault"
 	"github.com/millrace/millrace/shared/trace"
 )
 
@@ -123,14 +123,7 @@ func (t *Trigger) consume(ctx context.Context) {
 }
 
 func (t *Trigger) pause(ctx context.Context, attempt int) bool {
-	timer := time.NewTimer(t.backoff(attempt))
-	defer timer.Stop()
-	select {
-	case <-timer.C:
-		return true
-	case <-ctx.Done():
-		return false
-	}
+	return sharedfault.Pause(ctx, t.backoff(attempt))
 }
 
 // Setup tells that the group has been joined.

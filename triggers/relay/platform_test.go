@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/http"
 	"strings"
-	"sync"
 	"testing"
 	"time"
 
@@ -34,7 +33,7 @@ type platform struct {
 	pool   *pgxpool.Pool
 	redis  redis.UniversalClient
 	trade  *runtime.Processor
-	logs   lockedBuilder
+	logs   stacktest.Log
 	stop   context.CancelFunc
 	exited chan error
 }
@@ -77,23 +76,6 @@ func start(t *testing.T, change func(*Config)) *platform {
 		}
 	})
 	return p
-}
-
-type lockedBuilder struct {
-	mu   sync.Mutex
-	text strings.Builder
-}
-
-func (l *lockedBuilder) Write(b []byte) (int, error) {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.Write(b)
-}
-
-func (l *lockedBuilder) String() string {
-	l.mu.Lock()
-	defer l.mu.Unlock()
-	return l.text.String()
 }
 
 // execute has the function decide a trade.

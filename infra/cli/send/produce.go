@@ -4,7 +4,6 @@ import (
 	"errors"
 	"fmt"
 	"strings"
-	"time"
 
 	"github.com/IBM/sarama"
 
@@ -24,18 +23,7 @@ type Producer struct{ sync sarama.SyncProducer }
 
 // NewProducer connects to Kafka.
 func NewProducer(brokers []string, s kafka.Security) (*Producer, error) {
-	config := sarama.NewConfig()
-	s.Apply(config)
-	config.ClientID = "millrace-send"
-	config.Version = sarama.V2_8_0_0
-	config.Producer.RequiredAcks = sarama.WaitForAll
-	config.Producer.Idempotent = true
-	config.Net.MaxOpenRequests = 1 // more would let retries change the order
-	config.Net.DialTimeout = 5 * time.Second
-	config.Metadata.Retry.Max = 1
-	config.Producer.Return.Successes = true
-	config.Producer.Compression = sarama.CompressionLZ4
-	producer, err := sarama.NewSyncProducer(brokers, config)
+	producer, err := sarama.NewSyncProducer(brokers, kafka.CommandConfig("millrace-send", s))
 	if err != nil {
 		return nil, fmt.Errorf("connecting to Kafka at %s: %w", strings.Join(brokers, ","), err)
 	}

@@ -12,6 +12,7 @@ import (
 
 	"github.com/millrace/millrace/infra/platform"
 	"github.com/millrace/millrace/infra/topics"
+	"github.com/millrace/millrace/shared/fault"
 	"github.com/millrace/millrace/shared/kafka"
 )
 
@@ -73,7 +74,7 @@ func (w *Waiter) Wait(ctx context.Context, events []Stored) ([]Outcome, error) {
 			asked = time.Now()
 			w.markConsumed(events, consumed)
 		}
-		pause(ctx, lookEvery)
+		fault.Pause(ctx, lookEvery)
 	}
 }
 
@@ -188,13 +189,4 @@ func collect(events []Stored, known map[identity]Outcome) []Outcome {
 		outcomes[i] = o
 	}
 	return outcomes
-}
-
-func pause(ctx context.Context, d time.Duration) {
-	timer := time.NewTimer(d)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-	case <-timer.C:
-	}
 }

@@ -15,6 +15,7 @@ import (
 	"github.com/IBM/sarama"
 
 	"github.com/millrace/millrace/infra/traffic"
+	"github.com/millrace/millrace/shared/fault"
 	"github.com/millrace/millrace/shared/kafka"
 )
 
@@ -33,18 +34,7 @@ type Producer struct {
 
 // New connects to Kafka.
 func New(brokers []string, s kafka.Security) (*Producer, error) {
-	config := sarama.NewConfig()
-	s.Apply(config)
-	config.ClientID = "millrace-traffic"
-	config.Version = sarama.V2_8_0_0
-	config.Producer.RequiredAcks = sarama.WaitForAll
-	config.Producer.Idempotent = true
-	config.Net.MaxOpenRequests = 1 // more would let retries change the order
-	config.Net.DialTimeout = 5 * time.Second
-	config.Metadata.Retry.Max = 1
-	config.Producer.Return.Successes = true
-	config.Producer.Compression = sarama.CompressionLZ4
-	async, err := sarama.NewAsyncProducer(brokers, config)
+	async, err := sarama.NewAsyncProducer(brokers, kafka.CommandConfig("millrace-traffic", s))
 	if err != nil {
 		return nil, fmt.Errorf("connecting to Kafka at %s: %w", strings.Join(brokers, ","), err)
 	}
@@ -120,12 +110,5 @@ func Await(ctx context.Context, began time.Time, at time.Duration) bool {
 	if wait <= 0 {
 		return ctx.Err() == nil
 	}
-	timer := time.NewTimer(wait)
-	defer timer.Stop()
-	select {
-	case <-ctx.Done():
-		return false
-	case <-timer.C:
-		return true
-	}
+	return fault.Pause(ctx, wait)
 }
