@@ -10,17 +10,26 @@ import (
 	"github.com/millrace/millrace/shared/kafka"
 )
 
-// locate finds the servers that a command talks to: those that the environment
-// names, else those of the platform that runs on the data folder. needs lists
-// the variables that the command cannot do without.
-func (a *app) locate(needs ...string) (platform.Addresses, error) {
+// named are the servers that the environment names.
+func named() (platform.Addresses, error) {
 	var from struct {
 		KafkaBrokers []string `env:"KAFKA_BROKERS"`
 		Kafka        kafka.Security
 		DatabaseURL  string `env:"DATABASE_URL"`
 		RedisURL     string `env:"REDIS_URL"`
 	}
-	if err := errors.Join(env.Parse(&from), from.Kafka.Validate()); err != nil {
+	err := errors.Join(env.Parse(&from), from.Kafka.Validate())
+	return platform.Addresses{
+		KafkaBrokers: from.KafkaBrokers, Kafka: from.Kafka, DatabaseURL: from.DatabaseURL, RedisURL: from.RedisURL,
+	}, err
+}
+
+// locate finds the servers that a command talks to: those that the environment
+// names, else those of the platform that runs on the data folder. needs lists
+// the variables that the command cannot do without.
+func (a *app) locate(needs ...string) (platform.Addresses, error) {
+	from, err := named()
+	if err != nil {
 		return platform.Addresses{}, err
 	}
 	at, missing := a.local()
@@ -33,15 +42,23 @@ func (a *app) locate(needs ...string) (platform.Addresses, error) {
 	if from.RedisURL != "" {
 		at.RedisURL = from.RedisURL
 	}
+	if name := lacks(at, needs); name != "" {
+		return at, fmt.Errorf("%w, and %s is not set: start it with `millrace up`, or set %s to use servers elsewhere", missing, name, name)
+	}
+	return at, nil
+}
+
+// lacks is the first variable of needs that at has no value for, or "".
+func lacks(at platform.Addresses, needs []string) string {
 	have := map[string]bool{
 		"KAFKA_BROKERS": len(at.KafkaBrokers) > 0, "DATABASE_URL": at.DatabaseURL != "", "REDIS_URL": at.RedisURL != "",
 	}
 	for _, name := range needs {
 		if !have[name] {
-			return at, fmt.Errorf("%w, and %s is not set: start it with `millrace up`, or set %s to use servers elsewhere", missing, name, name)
+			return name
 		}
 	}
-	return at, nil
+	return ""
 }
 
 // local is the platform on the data folder, or the reason why there is none.
