@@ -32,8 +32,9 @@ second it gets done, how many records it is behind, how many events are parked
 until an earlier one of their stream comes, and how many dead letters are open;
 and what the relay has still to tell Redis and Kafka.
 
-With --entity it shows one entity instead: its version, its streams, the last
-decisions, and what Redis shows of it.
+With --entity it shows one entity instead: its version, its streams and what
+they miss, its parked events, its open dead letters, the last decisions, and what
+Redis shows of it.
 
 The exit status is 1 if something is not ready or does not answer.`,
 		Example: `  millrace status

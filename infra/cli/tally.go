@@ -9,6 +9,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/infra/cli/send"
+	"github.com/millrace/millrace/infra/cli/terminal"
 )
 
 // few is up to how many events each gets a line of its own.
@@ -77,7 +78,7 @@ func describe(e send.Stored, o send.Outcome) string {
 		line += fmt.Sprintf(": version %d of %s/%s/%s", o.Version, e.Tenant, e.Function, e.Subject)
 	}
 	if o.Detail != "" {
-		line += ": " + o.Detail
+		line += ": " + terminal.Line(o.Detail)
 	}
 	return line
 }

@@ -37,9 +37,14 @@ type identity struct{ tenant, source, id string }
 
 func (e Event) identity() identity { return identity{e.Tenant, e.Source, e.ID} }
 
+// What a rule says about a refused event stands in its dead letter alone.
 const selectSeen = `
-SELECT tenant_id, source, id, outcome, reason, version, decided_at >= $4
-FROM millrace.seen
+SELECT tenant_id, source, id, s.outcome, s.reason, s.version, s.decided_at >= $4,
+       coalesce((SELECT ': ' || d.cause FROM millrace.dead_letters AS d
+                 WHERE d.tenant_id = s.tenant_id AND d.source = s.source AND d.event_id = s.id
+                   AND d.kind = 'refused' AND s.outcome = 'refused'
+                 ORDER BY d.created_at DESC LIMIT 1), '')
+FROM millrace.seen AS s
 JOIN unnest($1::text[], $2::text[], $3::text[]) AS sent (tenant_id, source, id) USING (tenant_id, source, id)`
 
 const selectDeadLetters = `
@@ -75,7 +80,9 @@ func lookUp(ctx context.Context, conn *pgx.Conn, ids []identity, since time.Time
 	batch.Queue(selectSeen, args...).Query(func(rows pgx.Rows) error {
 		var id identity
 		var o Outcome
-		_, err := pgx.ForEachRow(rows, []any{&id.tenant, &id.source, &id.id, &o.Verdict, &o.Detail, &o.Version, &o.fresh}, func() error {
+		var reason, cause string
+		_, err := pgx.ForEachRow(rows, []any{&id.tenant, &id.source, &id.id, &o.Verdict, &reason, &o.Version, &o.fresh, &cause}, func() error {
+			o.Detail = reason + cause
 			add(id, o)
 			return nil
 		})

@@ -137,7 +137,8 @@ func TestWaitTellsEveryVerdict(t *testing.T) {
 	execute(t, conn, `INSERT INTO millrace.streams (tenant_id, function, subject, source, position, parked) VALUES ('acme', 'trade', 'account-1', 'desk', 6, 1)`)
 	execute(t, conn, `INSERT INTO millrace.parked (tenant_id, function, subject, source, sequence, id, event, parked_at) VALUES ('acme', 'trade', 'account-1', 'desk', 9, 'parked', '{}', now())`)
 	execute(t, conn, `INSERT INTO millrace.dead_letters (id, function, tenant_id, source, event_id, type, subject, kind, reason, cause, event, created_at)
-		VALUES (gen_random_uuid(), 'trade', 'acme', 'desk', 'dead', 'trade.executed.v1', 'account-1', 'undecided', 'bad-payload', 'price is missing', '', now())`)
+		VALUES (gen_random_uuid(), 'trade', 'acme', 'desk', 'dead', 'trade.executed.v1', 'account-1', 'undecided', 'bad-payload', 'price is missing', '', now()),
+		       (gen_random_uuid(), 'trade', 'acme', 'desk', 'refused', 'trade.executed.v1', 'account-1', 'refused', 'no', 'the desk is closed', '', now())`)
 	mark(t, brokers, stored)
 
 	ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
@@ -150,7 +151,7 @@ func TestWaitTellsEveryVerdict(t *testing.T) {
 		verdict send.Verdict
 		detail  string
 	}{
-		{send.Applied, ""}, {send.Refused, "no"}, {send.Duplicate, "applied before"},
+		{send.Applied, ""}, {send.Refused, "no: the desk is closed"}, {send.Duplicate, "applied before"},
 		{send.Parked, "sequence 9 of its stream, which waits for 7"}, {send.DeadLetter, "bad-payload: price is missing"},
 		{send.Duplicate, "stands in this input"}, {send.Undecided, "dead-letter topic"},
 	} {

@@ -36,7 +36,11 @@ type Entity struct {
 	Counters  map[string]int64
 	Streams   []Stream
 	Decisions []Decision // the last ones, newest first
-	Views     []View
+	// Parked and DeadLetters are what waits for an earlier event, and what is
+	// open: of many the first and the newest.
+	Parked      []Parked
+	DeadLetters []DeadLetter
+	Views       []View
 }
 
 // Stream is what one producer sent about the entity.
@@ -45,22 +49,44 @@ type Stream struct {
 	// Position is the last decided sequence.
 	Position int64
 	Parked   int
+	// FirstParked is the lowest sequence that is parked; 0 if none is. What lies
+	// between it and Position is missing.
+	FirstParked int64
+}
+
+// Parked is an event that came before an earlier one of its stream.
+type Parked struct {
+	Source   string
+	Sequence int64
+	Time     time.Time // when it was parked
+	Type, ID string
+}
+
+// DeadLetter is an open one.
+type DeadLetter struct {
+	ID                  string
+	Time                time.Time // when it became one
+	Type, Event         string
+	Kind, Reason, Cause string
 }
 
 // Decision is one row of the audit log.
 type Decision struct {
-	Version         int64
-	Time            time.Time
-	Type            string
-	Source, ID      string
-	Outcome, Reason string
+	Version                int64
+	Time                   time.Time
+	Type                   string
+	Source, ID             string
+	Outcome, Reason, Cause string
 }
 
-// lastDecisions is how many are shown.
-const lastDecisions = 5
+// How many are shown of each; of what waits and failed one more is read.
+const (
+	lastDecisions = 5
+	lastOpen      = 10
+)
 
-// ErrNoEntity says that nothing was ever decided about an entity.
-var ErrNoEntity = errors.New("nothing was decided about it yet")
+// ErrNoEntity says that no event about an entity was decided, waits or failed.
+var ErrNoEntity = errors.New("nothing is known about it yet")
 
 const (
 	selectEntity = `
@@ -68,12 +94,29 @@ SELECT version, counters FROM millrace.entities
 WHERE tenant_id = $1 AND function = $2 AND subject = $3`
 
 	selectStreams = `
-SELECT source, position, parked FROM millrace.streams
+SELECT source, position, parked,
+       coalesce((SELECT min(p.sequence) FROM millrace.parked AS p
+                 WHERE p.tenant_id = s.tenant_id AND p.function = s.function AND p.subject = s.subject AND p.source = s.source), 0)
+FROM millrace.streams AS s
 WHERE tenant_id = $1 AND function = $2 AND subject = $3 ORDER BY source LIMIT 100`
 
 	selectDecisions = `
-SELECT version, time, type, source, id, outcome, reason FROM millrace.audit
+SELECT version, time, type, source, id, outcome, reason,
+       coalesce((SELECT d.cause FROM millrace.dead_letters AS d
+                 WHERE d.tenant_id = a.tenant_id AND d.source = a.source AND d.event_id = a.id
+                   AND d.kind = 'refused' AND a.outcome = 'refused'
+                 ORDER BY d.created_at DESC LIMIT 1), '')
+FROM millrace.audit AS a
 WHERE tenant_id = $1 AND function = $2 AND subject = $3 ORDER BY version DESC LIMIT $4`
+
+	selectParked = `
+SELECT source, sequence, parked_at, coalesce(event ->> 'type', ''), id FROM millrace.parked
+WHERE tenant_id = $1 AND function = $2 AND subject = $3 ORDER BY source, sequence LIMIT $4`
+
+	selectDeadLetters = `
+SELECT id::text, created_at, type, event_id, kind, reason, cause FROM millrace.dead_letters
+WHERE tenant_id = $1 AND function = $2 AND subject = $3 AND state NOT IN ('redriven', 'dropped')
+ORDER BY created_at DESC, id LIMIT $4`
 
 	selectAggregates = `
 SELECT name, field, sum(value)::text, sum(version)::bigint FROM millrace.aggregates
@@ -97,12 +140,11 @@ func ReadEntity(ctx context.Context, conn *pgx.Conn, shown redis.UniversalClient
 	var batch pgx.Batch
 	e.queue(&batch)
 	r.queue(&batch, name)
-	err = tx.SendBatch(ctx, &batch).Close()
-	if errors.Is(err, pgx.ErrNoRows) && e.Version == 0 {
-		return e, ErrNoEntity
-	}
-	if err != nil {
+	if err := tx.SendBatch(ctx, &batch).Close(); err != nil {
 		return e, fmt.Errorf("reading entity %s: %w", name, err)
+	}
+	if e.Version == 0 && len(e.Parked) == 0 && len(e.DeadLetters) == 0 {
+		return e, ErrNoEntity
 	}
 	r.instance.Header().Version = e.Version
 	e.Views, err = r.read(ctx, shown)
@@ -124,17 +166,25 @@ func (e *Entity) queue(b *pgx.Batch) {
 	key := []any{e.Name.Tenant, e.Name.Function, e.Name.Subject}
 	b.Queue(selectEntity, key...).QueryRow(func(row pgx.Row) error {
 		var counters []byte
-		if err := row.Scan(&e.Version, &counters); err != nil {
+		err := row.Scan(&e.Version, &counters)
+		if errors.Is(err, pgx.ErrNoRows) {
+			return nil // nothing was decided; a dead letter of it there may be
+		}
+		if err != nil {
 			return err
 		}
 		return json.Unmarshal(counters, &e.Counters)
 	})
-	b.Queue(selectStreams, key...).Query(func(rows pgx.Rows) (err error) {
-		e.Streams, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Stream])
-		return err
-	})
-	b.Queue(selectDecisions, append(key, lastDecisions)...).Query(func(rows pgx.Rows) (err error) {
-		e.Decisions, err = pgx.CollectRows(rows, pgx.RowToStructByPos[Decision])
+	collect(b, selectStreams, key, &e.Streams)
+	collect(b, selectDecisions, append(key, lastDecisions), &e.Decisions)
+	collect(b, selectParked, append(key, lastOpen+1), &e.Parked)
+	collect(b, selectDeadLetters, append(key, lastOpen+1), &e.DeadLetters)
+}
+
+// collect queues a query whose columns are the fields of T.
+func collect[T any](b *pgx.Batch, sql string, args []any, into *[]T) {
+	b.Queue(sql, args...).Query(func(rows pgx.Rows) (err error) {
+		*into, err = pgx.CollectRows(rows, pgx.RowToStructByPos[T])
 		return err
 	})
 }

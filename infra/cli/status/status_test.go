@@ -99,13 +99,22 @@ func TestEntityShowsItsStateAndHistory(t *testing.T) {
 		t.Errorf("before anything was decided: %v", err)
 	}
 	execute(t, conn, `INSERT INTO millrace.entities (tenant_id, function, subject, version, counters) VALUES ('acme', 'ledger', 'desk/7', 8, '{"trade/a": 5}')`)
-	execute(t, conn, `INSERT INTO millrace.streams (tenant_id, function, subject, source, position, parked) VALUES ('acme', 'ledger', 'desk/7', '/books', 7, 2)`)
+	execute(t, conn, `INSERT INTO millrace.streams (tenant_id, function, subject, source, position, parked) VALUES ('acme', 'ledger', 'desk/7', '/books', 7, 12)`)
 	execute(t, conn, `INSERT INTO millrace.aggregates (tenant_id, function, name, key, field, bucket, value, version)
 		VALUES ('acme', 'ledger', 'balance', 'desk/7', 'EUR', 0, 1.5, 3), ('acme', 'ledger', 'balance', 'desk/7', 'EUR', 1, 2, 4)`)
 	for n := range 8 {
 		execute(t, conn, `INSERT INTO millrace.audit (month, tenant_id, function, subject, version, outcome, reason, source, id, type, time, digest, data, decided_at)
 			VALUES ('2026-01-01', 'acme', 'ledger', 'desk/7', $1::bigint, 'refused', 'unbalanced', '/books', 'e' || $1::text, 'ledger.posted.v1', '2026-01-02', decode(repeat('00', 32), 'hex'), '{}', now())`, n+1)
 	}
+	for n := range 12 {
+		execute(t, conn, `INSERT INTO millrace.parked (tenant_id, function, subject, source, sequence, id, event, parked_at)
+			VALUES ('acme', 'ledger', 'desk/7', '/books', $1::bigint, 'p' || $1::text, '{"type": "ledger.posted.v1"}', '2026-01-03')`, n+10)
+	}
+	execute(t, conn, `INSERT INTO millrace.dead_letters (id, function, tenant_id, source, event_id, type, subject, kind, reason, cause, event, state, created_at)
+		VALUES ('00000000-0000-0000-0000-000000000001', 'ledger', 'acme', '/books', 'e8', 'ledger.posted.v1', 'desk/7', 'refused', 'unbalanced', $1, '', 'open', '2026-01-05'),
+		       ('00000000-0000-0000-0000-000000000002', 'ledger', 'acme', '/books', 'd1', 'ledger.posted.v9', 'desk/7', 'undecided', 'unknown-type', 'no rule for it', '', 'open', '2026-01-04'),
+		       ('00000000-0000-0000-0000-000000000003', 'ledger', 'acme', '/books', 'd2', 'ledger.posted.v1', 'desk/7', 'undecided', 'bad-payload', 'torn', '', 'dropped', '2026-01-04')`,
+		"debits are\n"+strings.Repeat("1", 300))
 	if err := shown.HSet(t.Context(), "millrace:{acme:balances:desk%2F7}", "EUR", "3.5").Err(); err != nil {
 		t.Fatal(err)
 	}
@@ -119,16 +128,39 @@ func TestEntityShowsItsStateAndHistory(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"acme/ledger/desk/7 is at version 8", "emitted 5 events to trade/a", "/books     7              2",
-		"8        2026-01-02T00:00:00Z  ledger.posted.v1  e8  refused: unbalanced",
+		"acme/ledger/desk/7 is at version 8", "emitted 5 events to trade/a", "/books     7              12      8 to 9",
+		"10      2026-01-03T00:00:00Z  ledger.posted.v1  p10  /books", "... and more than these 10\n",
+		"00000000-0000-0000-0000-000000000002  2026-01-04T00:00:00Z  ledger.posted.v9  d1  undecided: unknown-type: no rule for it",
+		"8        2026-01-02T00:00:00Z  ledger.posted.v1  e8  refused: unbalanced: debits are 111", "11...\n",
+		"7        2026-01-02T00:00:00Z  ledger.posted.v1  e7  refused: unbalanced\n",
 		"Redis millrace:{acme:balances:desk%2F7}\n  EUR  3.5",
 	} {
 		if !strings.Contains(out.String(), want) {
 			t.Errorf("lacks %q:\n%s", want, out.String())
 		}
 	}
-	if strings.Contains(out.String(), "e3") {
-		t.Errorf("it shows more than the last decisions:\n%s", out.String())
+	for _, unwanted := range []string{"e3", "p20", "d2", strings.Repeat("1", 200)} {
+		if strings.Contains(out.String(), unwanted) {
+			t.Errorf("it shows %s too:\n%s", unwanted, out.String())
+		}
+	}
+}
+
+// TestEntityThatOnlyFailedIsShown: its first event is a dead letter, so that
+// there is no row of the entity.
+func TestEntityThatOnlyFailedIsShown(t *testing.T) {
+	t.Parallel()
+	conn := connect(t, stacktest.Postgres(t))
+	shown, err := views.Open(t.Context(), stacktest.Redis(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = shown.Close() })
+	execute(t, conn, `INSERT INTO millrace.dead_letters (id, function, tenant_id, source, event_id, type, subject, kind, reason, cause, event, created_at)
+		VALUES (gen_random_uuid(), 'trade', 'acme', 'd', 'd1', 'trade.executed.v1', 's', 'undecided', 'bad-payload', 'torn', '', now())`)
+	e, err := status.ReadEntity(t.Context(), conn, shown, status.EntityName{Tenant: "acme", Function: "trade", Subject: "s"})
+	if err != nil || len(e.DeadLetters) != 1 {
+		t.Errorf("%+v, error %v", e, err)
 	}
 }
 

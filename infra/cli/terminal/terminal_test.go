@@ -41,3 +41,13 @@ func TestSpinnerGivesWayToNews(t *testing.T) {
 		}
 	})
 }
+
+func TestLineIsOneShortLine(t *testing.T) {
+	t.Parallel()
+	if got := Line("two\nlines, \x1b[2J and ü\xff"); got != "two lines,  [2J and ü\uFFFD" {
+		t.Errorf("%q", got)
+	}
+	if got := Line(strings.Repeat("ü", MaxText+1)); got != strings.Repeat("ü", MaxText-3)+"..." {
+		t.Errorf("%q", got)
+	}
+}
