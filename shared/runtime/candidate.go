@@ -6,6 +6,8 @@ import (
 	"strconv"
 	"time"
 
+	"github.com/google/uuid"
+
 	"github.com/millrace/millrace/shared/event"
 	"github.com/millrace/millrace/shared/function"
 )
@@ -19,6 +21,9 @@ type candidate struct {
 	invalid *event.Invalid // why it cannot be decided
 	fromDB  bool           // it was parked before this batch
 	seen    *seenRow       // what is known of its identity, for fromDB only
+
+	letterID uuid.UUID   // the dead letter that it says it is, or none
+	letter   *deadLetter // that one, if it is: as read by this transaction
 
 	outcome Outcome
 	failed  error // a *fault.Error of this event alone, which leaves it undecided
@@ -84,6 +89,7 @@ func newCandidate(fn function.Definition, r event.Received, now time.Time) *cand
 		return c
 	}
 	c.digest = c.event.Digest()
+	c.letterID = takeLetterID(c.event)
 	if c.invalid == nil {
 		c.invalid = event.AsInvalid(check(fn, c, now))
 	}

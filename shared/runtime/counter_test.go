@@ -214,3 +214,19 @@ SELECT concat_ws(' ',
     'parked=' || (SELECT string_agg(id, ',' ORDER BY sequence) FROM millrace.parked WHERE subject = $1),
     'dead=' || (SELECT string_agg(event_id || ':' || reason, ',' ORDER BY event_id) FROM millrace.dead_letters WHERE subject = $1))`, subject)
 }
+
+// lenientRule takes whatever comes, as a later version of the rules would.
+func lenientRule(eventType string) function.Rule[counter] {
+	return function.On(eventType, func(s *counter, _ function.Event, p added, _ *function.Effects) error {
+		s.Total += p.Amount
+		s.changed = true
+		return nil
+	})
+}
+
+// strictRule refuses whatever comes.
+func strictRule() function.Rule[counter] {
+	return function.On("counter.added.v1", func(_ *counter, _ function.Event, p added, _ *function.Effects) error {
+		return function.Refuse("negative", "%d is refused", p.Amount)
+	})
+}

@@ -4,6 +4,8 @@ import (
 	"maps"
 	"slices"
 
+	"github.com/google/uuid"
+
 	"github.com/millrace/millrace/shared/event"
 )
 
@@ -52,6 +54,8 @@ type plan struct {
 	park       []*candidate
 	waiting    []*candidate // parked already by an earlier delivery
 	dead       []burial
+	redriven   []*candidate // whose dead letters this batch settles
+	again      []*candidate // of those, the refused ones that are decided once more
 	unpark     []*candidate // rows of parked that are done with
 	streams    map[streamKey]*planned
 }
@@ -89,7 +93,7 @@ type limits struct {
 // The streams in drains are drained even if the batch has nothing for them.
 func makePlan(batch []*candidate, drains []streamKey, k *known, l limits) *plan {
 	p := &planner{plan: plan{streams: map[streamKey]*planned{}}, known: k, limits: l,
-		decided: map[identity]*seenRow{}, newlyParked: map[string]int{}}
+		decided: map[identity]*seenRow{}, newlyParked: map[string]int{}, settled: map[uuid.UUID]bool{}}
 	for _, c := range batch {
 		p.place(c)
 	}
@@ -110,9 +114,14 @@ type planner struct {
 	limits      limits
 	decided     map[identity]*seenRow
 	newlyParked map[string]int
+	settled     map[uuid.UUID]bool // dead letters that are redriven already
 }
 
 func (p *planner) place(c *candidate) {
+	if p.redrives(c) && c.letter.kind == refusedKind {
+		p.decideAgain(c)
+		return
+	}
 	if c.identified() {
 		if seen := p.seenBefore(c); seen != nil {
 			p.placeSeen(c, seen)

@@ -27,6 +27,8 @@ func describe(p *plan) string {
 	add("park", names(p.park))
 	add("waiting", names(p.waiting))
 	add("unpark", names(p.unpark))
+	add("again", names(p.again))
+	add("redriven", names(p.redriven))
 	var duplicates, dead, more []string
 	for _, d := range p.duplicates {
 		duplicates = append(duplicates, d.event.ID)

@@ -103,6 +103,7 @@ func (t *transaction) queueRead(b *pgx.Batch) {
 	if tenants, sources, ids := t.identities(); len(ids) > 0 {
 		b.Queue(readSeen, tenants, sources, ids).Query(t.scanSeen)
 	}
+	t.queueLockLetters(b)
 }
 
 func (t *transaction) scanEntities(rows pgx.Rows) error {

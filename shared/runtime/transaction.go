@@ -10,6 +10,7 @@ import (
 	"slices"
 	"time"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgconn"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -40,6 +41,7 @@ type transaction struct {
 	locked     int
 	known      known
 	redacted   map[entityKey]map[function.Name]bool // by earlier transactions, of entities that have any
+	letters    map[uuid.UUID]*deadLetter            // that events of the batch say they are
 
 	decisions  []decision
 	redactions []redaction // by this one
@@ -84,6 +86,7 @@ func (t *transaction) prepare() {
 	t.known = known{seen: map[identity]*seenRow{}, streams: map[streamKey]*streamRow{}, parkedOf: map[string]int{}}
 	t.entities = map[entityKey]function.Instance{}
 	t.deltas = map[deltaKey]money.Decimal{}
+	t.letters = map[uuid.UUID]*deadLetter{}
 	t.redacted = map[entityKey]map[function.Name]bool{}
 	for _, c := range t.batch {
 		switch {
@@ -176,6 +179,7 @@ func (t *transaction) read(ctx context.Context, conn *pgxpool.Conn) (*plan, erro
 	if t.locked != len(t.entityKeys) {
 		return nil, fmt.Errorf("locking and reading: %d of %d entities are there", t.locked, len(t.entityKeys))
 	}
+	t.recognise()
 	if err := t.hide(ctx, conn); err != nil {
 		return nil, err
 	}
@@ -215,12 +219,14 @@ func (t *transaction) loadDrained(ctx context.Context, conn *pgxpool.Conn, p *pl
 	return nil
 }
 
-// checkDeadLetters holds tenants to their limit. What was parked is bounded
-// already.
+// checkDeadLetters holds tenants to their limit. What was parked, or is a dead
+// letter already, is bounded.
 func (t *transaction) checkDeadLetters(ctx context.Context, conn *pgxpool.Conn, p *plan) error {
 	tenants := map[string]int{}
 	for _, d := range p.dead {
-		tenants[tenantOf(d.candidate)] = 0
+		if d.letter == nil {
+			tenants[tenantOf(d.candidate)] = 0
+		}
 	}
 	if len(tenants) == 0 {
 		return nil
@@ -232,7 +238,7 @@ func (t *transaction) checkDeadLetters(ctx context.Context, conn *pgxpool.Conn, 
 	}
 	over := map[*candidate]bool{}
 	for _, d := range p.dead {
-		if !d.fromDB && tenants[tenantOf(d.candidate)] >= t.limits.dead {
+		if !d.fromDB && d.letter == nil && tenants[tenantOf(d.candidate)] >= t.limits.dead {
 			over[d.candidate] = true
 		}
 	}

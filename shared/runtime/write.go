@@ -70,7 +70,7 @@ SELECT id, $1, tenant_id, source, event_id, type, subject, kind, reason, cause, 
 FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
             $9::text[], $10::text[], $11::text[], $12::bytea[], $13::bytea[])
   AS batch (id, tenant_id, source, event_id, type, subject, kind, reason, cause, digest, event)
-ON CONFLICT (id) DO UPDATE SET state = 'open' WHERE dead_letters.state <> 'open'`
+ON CONFLICT (id) DO UPDATE SET state = 'open' WHERE dead_letters.state = 'redriven'`
 
 	// Sorted, so that two transactions that meet in several rows wait, but do
 	// not deadlock.
@@ -88,12 +88,14 @@ DO UPDATE SET value = a.value + excluded.value, version = a.version + 1`
 // does not depend on the size of the batch.
 func (t *transaction) queueWrite(b *pgx.Batch, p *plan) error {
 	if len(t.decisions) > 0 {
+		t.queueForget(b, p)
 		if err := t.queueDecisions(b); err != nil {
 			return err
 		}
 	}
 	t.queueStreams(b, p)
 	t.queueDeadLetters(b, p)
+	t.queueSettle(b, p)
 	return nil
 }
 
@@ -123,7 +125,7 @@ func (t *transaction) queueDecisions(b *pgx.Batch) error {
 		e := d.event
 		tenants[i], sources[i], ids[i], subjects[i], types[i] = e.TenantID, e.Source, e.ID, e.Subject, e.Type
 		outcomes[i], reasons[i], versions[i] = string(d.outcome.Kind), d.outcome.Reason, d.outcome.Version
-		digests[i], data[i], attributes[i] = d.digest[:], e.Data, e.OtherAttributes()
+		digests[i], data[i], attributes[i] = d.digest[:], e.Data, d.otherAttributes()
 		sequences[i], months[i], times[i] = e.Sequence, e.Month(), e.Time
 		decided[d.entity()] = true
 	}
@@ -197,11 +199,14 @@ func streamsOf(events []*candidate) (keys []streamKey, sequences []int64) {
 func (t *transaction) queueDeadLetters(b *pgx.Batch, p *plan) {
 	rows := deadLetters{confidential: t.confidential}
 	for _, d := range p.dead {
-		rows.add(t.fn.FunctionName(), d.candidate, "undecided", d.why.Reason, d.why.Detail)
+		if d.letter != nil { // it is one already
+			continue
+		}
+		rows.add(t.fn.FunctionName(), d.candidate, undecidedKind, d.why.Reason, d.why.Detail)
 	}
 	for _, d := range t.decisions {
-		if d.outcome.Kind == Refused {
-			rows.add(t.fn.FunctionName(), d.candidate, "refused", d.outcome.Reason, d.outcome.Detail)
+		if d.outcome.Kind == Refused && !slices.Contains(p.redriven, d.candidate) {
+			rows.add(t.fn.FunctionName(), d.candidate, refusedKind, d.outcome.Reason, d.outcome.Detail)
 		}
 	}
 	if len(rows.ids) == 0 {
