@@ -87,6 +87,10 @@ func newService(f Folders, name, kind, function, program string, port int, envs 
 	return s
 }
 
+func (s service) wanted() stack.Port {
+	return stack.Port{Part: s.Name, Option: "--functions-port", Number: s.port}
+}
+
 func localURL(port int) string {
 	return "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 }
@@ -102,7 +106,7 @@ func (s started) Stop() error { return s.Process.Stop(syscall.SIGTERM, stopGrace
 
 // start starts the service's process; it may not be ready yet.
 func (s service) start(f Folders) (Running, error) {
-	if err := stack.CheckPort(s.Name, s.port, "--functions-port"); err != nil {
+	if err := stack.CheckPorts(s.wanted()); err != nil {
 		return nil, err
 	}
 	log, err := f.openLog(s.Name)

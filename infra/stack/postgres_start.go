@@ -36,7 +36,7 @@ func (h postgresHome) url(port int, database string) string {
 
 // start starts the server on the port and waits until it answers.
 func (h postgresHome) start(ctx context.Context, cfg PostgresConfig, port int) (*Postgres, error) {
-	if err := CheckPort("PostgreSQL", port, "--postgres-port"); err != nil {
+	if err := CheckPorts(PostgresPort(port)); err != nil {
 		return nil, err
 	}
 	server, err := process.Start(process.Spec{

@@ -22,11 +22,10 @@ func startRedisServer(ctx context.Context, cfg RedisConfig, program redisProgram
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("making Redis's folder: %w", err)
 	}
-	claim := filepath.Join(dir, "redis.pid")
-	if _, err := process.Reclaim(claim, ":"+strconv.Itoa(port)); err != nil {
-		return nil, fmt.Errorf("Redis of an earlier run: %w", err)
+	if err := EndRedis(dir, port); err != nil {
+		return nil, err
 	}
-	if err := CheckPort("Redis", port, "--redis-port"); err != nil {
+	if err := CheckPorts(RedisPort(port)); err != nil {
 		return nil, err
 	}
 	server, err := process.Start(process.Spec{
@@ -43,10 +42,20 @@ func startRedisServer(ctx context.Context, cfg RedisConfig, program redisProgram
 		URL:    "redis://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) + "/0",
 		Origin: program.origin, server: server,
 	}
-	if err := errors.Join(process.Claim(claim, server.PID()), r.await(ctx, cfg)); err != nil {
+	if err := errors.Join(process.Claim(redisClaim(dir), server.PID()), r.await(ctx, cfg)); err != nil {
 		return nil, errors.Join(err, r.Stop())
 	}
 	return r, nil
+}
+
+func redisClaim(dir string) string { return filepath.Join(dir, "redis.pid") }
+
+// EndRedis ends the server that an earlier run left over in dir, on that port.
+func EndRedis(dir string, port int) error {
+	if _, err := process.Reclaim(redisClaim(dir), ":"+strconv.Itoa(port)); err != nil {
+		return fmt.Errorf("Redis of an earlier run: %w", err)
+	}
+	return nil
 }
 
 func redisArgs(cfg RedisConfig, dir string, port int) []string {
