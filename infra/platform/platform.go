@@ -168,6 +168,7 @@ func (p *Platform) startKind(ctx context.Context, kind string) error {
 		if s.Kind != kind {
 			continue
 		}
+		log := process.MarkLog(s.Log)
 		unit, err := startUnit(ctx, s.Name, p.cfg.Reporter.Note, defaultPause, func(ctx context.Context) (Running, error) {
 			return p.startService(ctx, s)
 		})
@@ -176,7 +177,7 @@ func (p *Platform) startKind(ctx context.Context, kind string) error {
 		}
 		p.units[s.Name] = unit
 		p.Addresses.Processes = append(p.Addresses.Processes, s.ProcessAddress)
-		waiting = append(waiting, func() error { return s.awaitReady(ctx, unit, readyWithin) })
+		waiting = append(waiting, func() error { return s.awaitReady(ctx, unit, log, readyWithin) })
 	}
 	for _, ready := range waiting {
 		if err := ready(); err != nil {

@@ -182,8 +182,12 @@ func TestAProcessThatFailsAtOnceIsShownWithItsLog(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(f.Root, "triggers/relay/cmd/main.go"), []byte(broken), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	log := f.LogFile("relay")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(log), 0o755), os.WriteFile(log, []byte("no luck yesterday\n"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
 	_, err := platform.Start(t.Context(), platform.Config{Folders: f, Volatile: true})
-	if err == nil || !strings.Contains(err.Error(), "relay") || !strings.Contains(err.Error(), "no luck today") {
+	if err == nil || !strings.Contains(err.Error(), "relay") || !strings.Contains(err.Error(), "no luck today") || strings.Contains(err.Error(), "yesterday") {
 		t.Errorf("error %v", err)
 	}
 	if _, err := platform.ReadAddresses(f.Data); !errors.Is(err, platform.ErrNotRunning) {

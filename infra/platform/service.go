@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -131,8 +130,9 @@ func (s service) reclaim(f Folders) (bool, error) {
 	return ended, nil
 }
 
-// awaitReady returns when the service says that it is ready.
-func (s service) awaitReady(ctx context.Context, u *Unit, limit time.Duration) error {
+// awaitReady returns when the service says that it is ready. log is where its
+// log ended before.
+func (s service) awaitReady(ctx context.Context, u *Unit, log process.LogMark, limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	tick := time.NewTicker(25 * time.Millisecond)
@@ -145,9 +145,9 @@ func (s service) awaitReady(ctx context.Context, u *Unit, limit time.Duration) e
 		select {
 		case <-tick.C:
 		case <-u.Ended():
-			return fmt.Errorf("%s ended before it was ready: %s", s.Name, lastLines(s.Log))
+			return fmt.Errorf("%s ended before it was ready: %s", s.Name, log.Tail())
 		case <-ctx.Done():
-			return fmt.Errorf("%s is not ready after %s: %w; %s", s.Name, limit, err, lastLines(s.Log))
+			return fmt.Errorf("%s is not ready after %s: %w; %s", s.Name, limit, err, log.Tail())
 		}
 	}
 }
@@ -169,15 +169,4 @@ func Ready(ctx context.Context, url string) (err error) {
 		return fmt.Errorf("it answers %s", response.Status)
 	}
 	return nil
-}
-
-// lastLines is the end of a log, for an error message.
-func lastLines(file string) string {
-	text, err := os.ReadFile(file)
-	if err != nil || len(text) == 0 {
-		return "it logged nothing (" + file + ")"
-	}
-	const enough = 800
-	end := strings.TrimSpace(string(text[max(0, len(text)-enough):]))
-	return fmt.Sprintf("%s ends with:\n%s", file, end)
 }

@@ -28,6 +28,7 @@ func startRedisServer(ctx context.Context, cfg RedisConfig, program redisProgram
 	if err := CheckPorts(RedisPort(port)); err != nil {
 		return nil, err
 	}
+	log := markLog(cfg.Log)
 	server, err := process.Start(process.Spec{
 		Path:    program.path,
 		Args:    redisArgs(cfg, dir, port),
@@ -42,7 +43,7 @@ func startRedisServer(ctx context.Context, cfg RedisConfig, program redisProgram
 		URL:    "redis://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) + "/0",
 		Origin: program.origin, server: server,
 	}
-	if err := errors.Join(process.Claim(redisClaim(dir), server.PID()), r.await(ctx, cfg)); err != nil {
+	if err := errors.Join(process.Claim(redisClaim(dir), server.PID()), r.await(ctx, log)); err != nil {
 		return nil, errors.Join(err, r.Stop())
 	}
 	return r, nil
@@ -73,7 +74,7 @@ func redisArgs(cfg RedisConfig, dir string, port int) []string {
 }
 
 // await returns once the server answers with its data loaded.
-func (r *Redis) await(ctx context.Context, cfg RedisConfig) error {
+func (r *Redis) await(ctx context.Context, log process.LogMark) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -89,7 +90,7 @@ func (r *Redis) await(ctx context.Context, cfg RedisConfig) error {
 		}
 		select {
 		case <-r.server.Done():
-			return fmt.Errorf("Redis ended at once: %w; it said: %s", r.server.Err(), tail(cfg.Log))
+			return fmt.Errorf("Redis ended at once: %w: %s", r.server.Err(), log.Tail())
 		case <-ctx.Done():
 			return fmt.Errorf("Redis does not answer: %w", err)
 		case <-tick.C:
