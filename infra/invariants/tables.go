@@ -49,15 +49,20 @@ func (c *check) apply(ctx context.Context, r rule) error {
 	return rows.Err()
 }
 
-// identityRules are I2: one effect per identity.
+// identityRules are I2: one effect per identity. What was refused is decided
+// again as often as an operator redrove it; the last decision alone may apply it.
 func identityRules() []rule {
 	return []rule{
 		{"I2", "identities decided more than once", `
 SELECT tenant_id, source, id, count(*) AS decisions,
        string_agg(function || ' ' || subject || ' ' || version, ', ' ORDER BY function, subject, version) AS at
-FROM millrace.audit
+FROM millrace.audit AS a
 GROUP BY tenant_id, source, id
-HAVING count(*) > 1`},
+HAVING count(*) > 1
+   AND (count(DISTINCT (function, subject)) > 1
+        OR bool_or(outcome = 'applied') AND min(version) FILTER (WHERE outcome = 'applied') < max(version)
+        OR count(*) - 1 > (SELECT count(*) FROM millrace.operations AS o
+                           WHERE o.what = 'redrive' AND o.tenant_id = a.tenant_id AND o.source = a.source AND o.event_id = a.id))`},
 		{"I2", "identities remembered without the decision", `
 SELECT s.tenant_id, s.source, s.id, s.function, s.subject, s.version
 FROM millrace.seen AS s
@@ -76,7 +81,22 @@ WHERE a.decided_at > now() - interval '` + horizon + `'
 // horizon is for how long identities are remembered at least.
 const horizon = "35 days"
 
-// orderRules are I3: versions and sequences without gaps.
+// decidedAgain are the decisions that are not the first of their event. They
+// take no sequence.
+const decidedAgain = `
+WITH again AS MATERIALIZED (
+    SELECT DISTINCT a.tenant_id, a.function, a.subject, a.version
+    FROM millrace.operations AS o
+    JOIN millrace.audit AS a
+      ON a.tenant_id = o.tenant_id AND a.function = o.function AND a.subject = o.subject AND a.source = o.source AND a.id = o.event_id
+    JOIN millrace.audit AS f
+      ON f.tenant_id = a.tenant_id AND f.function = a.function AND f.subject = a.subject AND f.source = a.source AND f.id = a.id
+     AND f.version < a.version
+    WHERE o.what = 'redrive'
+)`
+
+// orderRules are I3: versions and sequences without gaps, but for those that an
+// operator skipped.
 func orderRules() []rule {
 	return []rule{
 		{"I3", "entities whose versions are not contiguous", `
@@ -96,22 +116,34 @@ FULL JOIN (
     GROUP BY tenant_id, function, subject
 ) AS a USING (tenant_id, function, subject)
 WHERE e.version IS DISTINCT FROM coalesce(a.version, 0)`},
-		{"I3", "streams decided out of sequence", `
+		{"I3", "streams decided out of sequence", decidedAgain + `
 SELECT tenant_id, function, subject, source, version, sequence, before
 FROM (
     SELECT tenant_id, function, subject, source, version, sequence,
            lag(sequence, 1, 0::bigint) OVER (PARTITION BY tenant_id, function, subject, source ORDER BY version) AS before
     FROM millrace.audit
-    WHERE sequence IS NOT NULL
-) AS sequences
-WHERE sequence <> before + 1`},
+    WHERE sequence IS NOT NULL AND (tenant_id, function, subject, version) NOT IN (SELECT * FROM again)
+) AS s
+WHERE sequence <> before + 1
+  AND (sequence <= before
+       OR sequence - before - 1 <> (SELECT coalesce(sum(o.to_sequence - o.from_sequence + 1), 0) FROM millrace.operations AS o
+                                    WHERE o.what IN ('skip', 'adopt') AND o.tenant_id = s.tenant_id AND o.function = s.function
+                                      AND o.subject = s.subject AND o.source = s.source
+                                      AND o.from_sequence > s.before AND o.to_sequence < s.sequence))`},
 		{"I3", "streams that are not at the position of their last decision", `
 SELECT tenant_id, function, subject, source, s.position, a.sequence AS decided
 FROM millrace.streams AS s
 FULL JOIN (
     SELECT tenant_id, function, subject, source, max(sequence) AS sequence
-    FROM millrace.audit
-    WHERE sequence IS NOT NULL
+    FROM (
+        SELECT tenant_id, function, subject, source, sequence
+        FROM millrace.audit
+        WHERE sequence IS NOT NULL
+        UNION ALL
+        SELECT tenant_id, function, subject, source, to_sequence
+        FROM millrace.operations
+        WHERE what IN ('skip', 'adopt')
+    ) AS done
     GROUP BY tenant_id, function, subject, source
 ) AS a USING (tenant_id, function, subject, source)
 WHERE s.position IS DISTINCT FROM coalesce(a.sequence, 0)`},
