@@ -72,7 +72,7 @@ func TestBrokenManifests(t *testing.T) {
 		// Settings, as the code reads them.
 		{"a variable that no code reads", batchTrigger, "name: GOMEMLIMIT", "name: GO_MEMORY", "no code reads GO_MEMORY"},
 		{"a required variable that is not given", batchTrigger, "name: REDIS_URL\n          valueFrom", "name: LISTEN_ADDRESS\n          valueFrom", "REDIS_URL"},
-		{"a value that the code refuses", batchTrigger, `DATABASE_MAX_CONNS: "5"`, `DATABASE_MAX_CONNS: "3"`, "SHARDS is 4"},
+		{"a value that the code refuses", batchTrigger, `DATABASE_MAX_CONNS: "4"`, `DATABASE_MAX_CONNS: "1"`, "SHARDS is 2"},
 		{"a trigger without a sink", batchTrigger, "kind: Deployment\n    name: trade-trigger", "kind: Deployment\n    name: agent-trigger", "K_SINK"},
 		{"a label that is not there", batchTrigger, "metadata.labels['millrace.dev/trigger']", "metadata.labels['trigger']", "the pod's labels has no key trigger"},
 		{"a way in that asks nobody for a token", production, "OIDC_ISSUER: https://login.example.com", `OIDC_ISSUER: ""`, "Service http: OIDC_ISSUER"},

@@ -32,7 +32,9 @@ type Config struct {
 	Kafka        kafka.Security
 
 	// Shards is how many transactions run at once; an entity keeps to one shard.
-	Shards int `env:"SHARDS" envDefault:"4"`
+	// More of them make batches smaller, and a small batch costs the database
+	// nearly as much as a large one.
+	Shards int `env:"SHARDS" envDefault:"2"`
 	// MaxBatch is how many events one transaction decides at most.
 	MaxBatch int `env:"MAX_BATCH" envDefault:"1000"`
 	// QueueEvents is how many events may wait for a transaction.

@@ -28,6 +28,7 @@ type Processor struct {
 	privacy
 	pool   *pgxpool.Pool
 	limits limits
+	made   *made
 	log    *slog.Logger
 	// offer takes what a committed transaction has to tell.
 	offer func(outbox.Claim)
@@ -41,7 +42,7 @@ type Processor struct {
 // right after its commit; it must not block.
 func NewProcessor(fn function.Definition, pool *pgxpool.Pool, l Limits, log *slog.Logger, offer func(outbox.Claim)) *Processor {
 	return &Processor{
-		fn: fn, privacy: privacyOf(fn), pool: pool, log: log, offer: offer,
+		fn: fn, privacy: privacyOf(fn), pool: pool, made: &made{}, log: log, offer: offer,
 		limits:  limits{drain: l.Drain, parked: l.Parked, dead: l.DeadLetters},
 		observe: func(*transaction, *plan, time.Duration) {},
 		clock:   func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) },
@@ -189,7 +190,7 @@ func with(m map[identity]*event.Invalid, key identity, why *event.Invalid) map[i
 func (p *Processor) attempt(ctx context.Context, bucket int, batch []*candidate, drains []streamKey, poison map[identity]*event.Invalid) error {
 	started := time.Now()
 	t := &transaction{
-		fn: p.fn, privacy: p.privacy, limits: p.limits, bucket: bucket, now: p.clock(), log: p.log,
+		fn: p.fn, privacy: p.privacy, limits: p.limits, made: p.made, bucket: bucket, now: p.clock(), log: p.log,
 		batch: batch, drains: drains, poison: poison,
 	}
 	plan, err := t.run(ctx, p.pool)
@@ -199,6 +200,9 @@ func (p *Processor) attempt(ctx context.Context, bucket int, batch []*candidate,
 	}
 	if err != nil {
 		return err
+	}
+	if t.committed {
+		p.made.add(t.entityKeys)
 	}
 	t.report(plan)
 	p.alarm(plan)

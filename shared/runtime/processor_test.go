@@ -191,6 +191,19 @@ func TestDeadLetterLimit(t *testing.T) {
 }
 
 // What was redriven and fails again is an open dead letter again.
+// A process remembers which entities it made, and a restore of the database may
+// have taken them away.
+func TestEntitiesThatAreGoneAreMadeAgain(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.process(t, add("a", "x", 0, 1))
+	if _, err := w.pool.Exec(t.Context(), `TRUNCATE millrace.entities, millrace.audit, millrace.counters`); err != nil {
+		t.Fatal(err)
+	}
+	expect(t, kinds(w.process(t, add("e", "x", 0, 3), add("f", "new", 0, 4))), "applied applied ")
+	expect(t, w.summary(t, "x"), "total=3 version=1 audit=e:applied")
+}
+
 func TestDeadLetterOpensAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

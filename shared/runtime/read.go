@@ -12,7 +12,7 @@ import (
 	"github.com/millrace/millrace/shared/function"
 )
 
-// Making the entities that are new, and then locking all, both in one order,
+// Making the entities that may be new, and then locking all, both in one order,
 // cannot deadlock: who waits for a row being made holds no lock of the second
 // kind yet.
 const (
@@ -93,8 +93,11 @@ FROM unnest($1::text[]) AS batch (tenant_id)`
 
 // queueRead queues the reading of all that planning a batch needs.
 func (t *transaction) queueRead(b *pgx.Batch) {
+	if unknown := t.made.unknown(t.entityKeys); len(unknown) > 0 {
+		tenants, subjects := columns2(unknown)
+		b.Queue(makeEntities, t.fn.FunctionName(), tenants, subjects)
+	}
 	tenants, subjects := columns2(t.entityKeys)
-	b.Queue(makeEntities, t.fn.FunctionName(), tenants, subjects)
 	b.Queue(lockEntities, t.fn.FunctionName(), tenants, subjects).Query(t.scanEntities)
 	if keys := t.streamKeys(); len(keys) > 0 {
 		tenants, subjects, sources := columns3(keys)

@@ -29,6 +29,7 @@ type transaction struct {
 	fn function.Definition
 	privacy
 	limits limits
+	made   *made
 	bucket int       // of the aggregates that this transaction adds to
 	now    time.Time // fixed once
 	log    *slog.Logger
@@ -47,6 +48,7 @@ type transaction struct {
 	redactions []redaction // by this one
 	deltas     map[deltaKey]money.Decimal
 	claim      outbox.Claim
+	committed  bool
 }
 
 // decision is an event with what the rules say about it.
@@ -177,6 +179,7 @@ func (t *transaction) read(ctx context.Context, conn *pgxpool.Conn) (*plan, erro
 		return nil, fmt.Errorf("locking and reading: %w", err)
 	}
 	if t.locked != len(t.entityKeys) {
+		t.made.forget()
 		return nil, fmt.Errorf("locking and reading: %d of %d entities are there", t.locked, len(t.entityKeys))
 	}
 	t.recognise()
@@ -328,16 +331,15 @@ func (t *transaction) write(ctx context.Context, conn *pgxpool.Conn, p *plan) er
 		_, err := conn.Exec(ctx, "ROLLBACK")
 		return err
 	}
-	committed := false
 	b.Queue("COMMIT").Exec(func(tag pgconn.CommandTag) error {
 		// An aborted transaction answers COMMIT with ROLLBACK.
-		committed = tag.String() == "COMMIT"
+		t.committed = tag.String() == "COMMIT"
 		return nil
 	})
 	if err := conn.SendBatch(ctx, b).Close(); err != nil {
 		return fmt.Errorf("writing and committing: %w", err)
 	}
-	if !committed {
+	if !t.committed {
 		return errors.New("writing and committing: PostgreSQL rolled the transaction back")
 	}
 	return nil
