@@ -35,6 +35,8 @@ type PostgresConfig struct {
 	Programs string
 	// Volatile gives up durability for speed: for tests only.
 	Volatile bool
+	// Settings are more settings of the server, name=value; they win.
+	Settings []string
 	// Log takes what the server says; nil discards it.
 	Log *os.File
 	// Reporter is told of downloads and of taking over a crashed run's data.

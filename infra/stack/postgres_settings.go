@@ -11,7 +11,7 @@ const (
 
 // settings are given on the command line, not in postgresql.conf, so that data
 // made by an older Millrace gets those of this one.
-func settings(volatile bool) []string {
+func settings(cfg PostgresConfig) []string {
 	all := []string{
 		"listen_addresses=127.0.0.1",
 		// A socket path has a limit of about 100 bytes, which a deep checkout exceeds.
@@ -24,7 +24,7 @@ func settings(volatile bool) []string {
 		"log_timezone=UTC",
 		"logging_collector=off",
 	}
-	if volatile {
+	if cfg.Volatile {
 		all = append(all,
 			"fsync=off",
 			"full_page_writes=off",
@@ -45,6 +45,7 @@ func settings(volatile bool) []string {
 			"max_wal_size=2GB",
 		)
 	}
+	all = append(all, cfg.Settings...)
 	args := make([]string, 0, 2*len(all))
 	for _, setting := range all {
 		args = append(args, "-c", setting)

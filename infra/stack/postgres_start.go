@@ -41,7 +41,7 @@ func (h postgresHome) start(ctx context.Context, cfg PostgresConfig, port int) (
 	log := markLog(cfg.Log)
 	server, err := process.Start(process.Spec{
 		Path:   h.programs.path("postgres"),
-		Args:   append([]string{"-D", h.data, "-p", strconv.Itoa(port)}, settings(cfg.Volatile)...),
+		Args:   append([]string{"-D", h.data, "-p", strconv.Itoa(port)}, settings(cfg)...),
 		Env:    postgresEnv(),
 		Output: cfg.Log,
 		User:   h.user,

@@ -26,6 +26,8 @@ type RedisConfig struct {
 	Log *os.File
 	// Reporter is told when there is no redis-server.
 	Reporter Reporter
+
+	cluster bool // a node of one
 }
 
 // Redis is a Redis that can be talked to at URL.

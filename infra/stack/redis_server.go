@@ -64,13 +64,17 @@ func redisArgs(cfg RedisConfig, dir string, port int) []string {
 	if cfg.Volatile {
 		appendOnly = "no"
 	}
-	return []string{
+	args := []string{
 		"--port", strconv.Itoa(port), "--bind", "127.0.0.1", "--dir", dir,
 		"--appendonly", appendOnly, "--appendfsync", "everysec", "--save", "",
 		"--daemonize", "no", "--logfile", "",
 		// Views are no cache: a key that is evicted would be missing for good.
 		"--maxmemory-policy", "noeviction",
 	}
+	if cfg.cluster {
+		args = append(args, "--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--repl-diskless-sync-delay", "0")
+	}
+	return args
 }
 
 // await returns once the server answers with its data loaded.
@@ -82,7 +86,7 @@ func (r *Redis) await(ctx context.Context, log process.LogMark) error {
 	for {
 		// The client logs each failure to connect: ask it when there is something.
 		err := listens(ctx, r.Port())
-		if err == nil {
+		if err == nil && !cfg.cluster { // which does not answer for itself alone
 			err = answers(ctx, r.URL)
 		}
 		if err == nil {

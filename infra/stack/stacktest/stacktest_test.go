@@ -71,3 +71,29 @@ func TestKafkaTakesAndKeepsRecords(t *testing.T) {
 		t.Errorf("offset %d, error %v", offset, err)
 	}
 }
+
+func TestStandbyFollowsAndTakesOver(t *testing.T) {
+	t.Parallel()
+	primary := stacktest.PostgresServer(t)
+	standby := stacktest.StandbyOf(t, primary, primary.URL, "standby")
+	primary.Synchronous(t, "standby")
+	primary.Exec(t, "CREATE TABLE mine (n int)")
+	primary.Kill(t)
+	standby.Exec(t, "SELECT pg_promote()")
+	standby.Exec(t, "INSERT INTO mine VALUES (1)")
+}
+
+func TestRedisClusterIsWhole(t *testing.T) {
+	t.Parallel()
+	cluster := stacktest.RedisCluster(t)
+	client, err := views.Open(t.Context(), cluster.URL)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = client.Close() }()
+	for _, key := range []string{"a", "b", "c", "d"} {
+		if err := client.Set(t.Context(), key, key, 0).Err(); err != nil {
+			t.Error(err)
+		}
+	}
+}
