@@ -6,6 +6,7 @@ import (
 	"iter"
 	"slices"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/redis/go-redis/v9"
@@ -27,11 +28,20 @@ type Deps struct {
 	// Sent are sends that were acknowledged, if the caller kept account of them;
 	// nil: what Kafka has is all that is known of.
 	Sent iter.Seq[Sent]
-	// Live says that work goes on. What is on its way is then no fault, and
-	// Redis is not compared.
+	// Live says that work goes on. What is on its way is then no fault.
 	Live bool
 	// Rows is how many rows of each fault the report shows; 0: 10.
 	Rows int
+
+	// Patience is for how long a check at work waits until Redis shows what was
+	// decided. If it does not by then, that is a difference; with 0 it is none.
+	Patience time.Duration
+	// Scope limits what Verify looks at, and Progress hears how far it is.
+	Scope    Scope
+	Progress func(Progress)
+	// Audit is the database whose audit log Verify folds, if it is not that of
+	// Pool: up to the versions that the entities have in Pool.
+	Audit *pgxpool.Pool
 }
 
 // Sent is an acknowledged send: a record in Kafka, an identity, or both.
@@ -42,12 +52,20 @@ type Sent struct {
 	TenantID, Source, ID string // ID empty: only the record is known
 }
 
-// check is one call of Check.
+// check is one call of Check or Verify.
 type check struct {
-	deps   Deps
-	report Report
-	client *kgo.Client
-	admin  *kadm.Client
+	deps        Deps
+	report      Report
+	client      *kgo.Client
+	admin       *kadm.Client
+	done, total int64 // of progress
+}
+
+func newCheck(deps Deps) *check {
+	if deps.Rows == 0 {
+		deps.Rows = 10
+	}
+	return &check{deps: deps}
 }
 
 // Check says which invariants are broken. Its error means that it could not
@@ -55,10 +73,7 @@ type check struct {
 //
 // A crash of it leaves nothing behind.
 func Check(ctx context.Context, deps Deps) (Report, error) {
-	if deps.Rows == 0 {
-		deps.Rows = 10
-	}
-	c := &check{deps: deps}
+	c := newCheck(deps)
 	for _, topic := range c.topics() {
 		if deps.ConsumerGroups[topic] == "" {
 			return c.report, fmt.Errorf("checking invariants: no consumer group is named for %s", topic)
@@ -70,19 +85,27 @@ func Check(ctx context.Context, deps Deps) (Report, error) {
 	}
 	defer client.Close()
 	c.client, c.admin = client, kadm.NewClient(client)
-
-	for _, part := range []struct {
-		doing string
-		do    func(context.Context) error
-	}{
+	e := newEmissions(c)
+	return c.run(ctx, "checking invariants", []part{
 		{"holding Kafka against the effects", c.checkArrival},
 		{"querying the tables", c.checkTables},
-		{"folding the audit log", c.checkFolds},
+		{"folding the audit log", func(ctx context.Context) error { return c.checkFolds(ctx, e.add) }},
+		{"following emitted events", e.finish},
 		{"following emitted streams", c.checkEmittedStreams},
 		{"comparing Redis", c.checkShown},
-	} {
+	})
+}
+
+// part is one thing that is checked.
+type part struct {
+	doing string
+	do    func(context.Context) error
+}
+
+func (c *check) run(ctx context.Context, doing string, parts []part) (Report, error) {
+	for _, part := range parts {
 		if err := part.do(ctx); err != nil {
-			return c.report, fmt.Errorf("checking invariants: %s: %w", part.doing, err)
+			return c.report, fmt.Errorf("%s: %s: %w", doing, part.doing, err)
 		}
 	}
 	slices.SortStableFunc(c.report.Broken, func(a, b Broken) int { return strings.Compare(a.Invariant, b.Invariant) })

@@ -2,13 +2,16 @@ package invariants
 
 import "fmt"
 
+// everybody stands for all tenants in a rule that is about one.
+const everybody = ""
+
 // factRules are, by function, the rules for the tables that it keeps of its
-// own: I2 for facts, I4 for the ledger. I7 covers every function's tables as a
-// whole; these name the row.
+// own: I2 for facts, I4 for aggregates. I7 covers every function's tables as a
+// whole; these name the row, and find those that no entity has. $1 is the tenant
+// whose rows they are about, or everybody.
 var factRules = map[string][]rule{
-	"agent":        agentRules,
-	"conversation": append(conversationRules, placeRules...),
-	"message":      messageRules,
+	"conversation": conversationRules,
+	"message":      facts("message", "millrace.messages", "conversation", "number", "'message.sent.v1'"),
 	"trade":        facts("trade", "millrace.trades", "account", "booked", "'trade.executed.v1'"),
 	"position":     facts("position", "millrace.fills", "account", "NULL", "'position.fill-booked.v1'"),
 	"ledger": append(facts("ledger", "millrace.entries", "journal", "version", "'ledger.posted.v1', 'ledger.reversed.v1'"),
@@ -25,12 +28,13 @@ SELECT tenant_id, subject, source, id, facts, a.version AS decided, f.version
 FROM (
     SELECT tenant_id, %[3]s AS subject, source, id, count(*) AS facts, max(%[4]s) AS version
     FROM %[2]s
+    WHERE ($1 = '' OR tenant_id = $1)
     GROUP BY tenant_id, %[3]s, source, id
 ) AS f
 FULL JOIN (
     SELECT tenant_id, subject, source, id, version
     FROM millrace.audit
-    WHERE function = '%[1]s' AND outcome = 'applied' AND type IN (%[5]s)
+    WHERE function = '%[1]s' AND outcome = 'applied' AND type IN (%[5]s) AND ($1 = '' OR tenant_id = $1)
 ) AS a USING (tenant_id, subject, source, id)
 WHERE facts IS DISTINCT FROM 1 OR a.version IS NULL OR a.version <> f.version`,
 		function, table, entity, version+"::bigint", types)}}
@@ -41,23 +45,26 @@ var ledgerRules = []rule{
 	{"I4", "entries that do not sum to zero", `
 SELECT tenant_id, journal, version, currency, sum(amount)::text AS total
 FROM millrace.postings
+WHERE ($1 = '' OR tenant_id = $1)
 GROUP BY tenant_id, journal, version, currency
 HAVING sum(amount) <> 0`},
 	{"I4", "entries without their postings, or postings without their entry", `
 SELECT tenant_id, journal, version, e.lines, p.lines AS postings
-FROM millrace.entries AS e
+FROM (SELECT * FROM millrace.entries WHERE ($1 = '' OR tenant_id = $1)) AS e
 FULL JOIN (
     SELECT tenant_id, journal, version, count(*) AS lines
     FROM millrace.postings
+    WHERE ($1 = '' OR tenant_id = $1)
     GROUP BY tenant_id, journal, version
 ) AS p USING (tenant_id, journal, version)
 WHERE e.lines IS DISTINCT FROM p.lines`},
 	{"I4", "balances that are not the sum of their postings", `
 SELECT tenant_id, account, currency, b.amount::text AS balance, p.amount::text AS postings
-FROM millrace.balances AS b
+FROM (SELECT * FROM millrace.balances WHERE ($1 = '' OR tenant_id = $1)) AS b
 FULL JOIN (
     SELECT tenant_id, account, currency, sum(amount) AS amount
     FROM millrace.postings
+    WHERE ($1 = '' OR tenant_id = $1)
     GROUP BY tenant_id, account, currency
 ) AS p USING (tenant_id, account, currency)
 WHERE b.amount IS DISTINCT FROM p.amount`},
@@ -67,11 +74,11 @@ WHERE b.amount IS DISTINCT FROM p.amount`},
 var conversationRules = []rule{
 	{"I4", "agents' counts that are not those of their conversations", `
 SELECT tenant_id, agent, a.open, c.open AS conversations, a.closed, c.closed AS closed_conversations
-FROM millrace.agent_counts AS a
+FROM (SELECT * FROM millrace.agent_counts WHERE ($1 = '' OR tenant_id = $1)) AS a
 FULL JOIN (
     SELECT tenant_id, agent, count(*) FILTER (WHERE closed_at IS NULL) AS open, count(closed_at) AS closed
     FROM millrace.conversations
-    WHERE agent IS NOT NULL
+    WHERE agent IS NOT NULL AND ($1 = '' OR tenant_id = $1)
     GROUP BY tenant_id, agent
 ) AS c USING (tenant_id, agent)
 WHERE (a.open, a.closed) IS DISTINCT FROM (coalesce(c.open, 0), coalesce(c.closed, 0))`},

@@ -5,6 +5,8 @@ import (
 	"errors"
 	"fmt"
 	"maps"
+	"math"
+	"strconv"
 
 	"github.com/jackc/pgx/v5"
 
@@ -15,63 +17,106 @@ import (
 const readAudit = `
 SELECT a.tenant_id, a.subject, a.version, a.outcome, a.reason, a.source, a.id, a.type, a.time,
        coalesce(a.sequence, 0), a.digest, a.data
-FROM unnest($2::text[], $3::text[]) AS batch (tenant_id, subject)
-JOIN millrace.audit AS a ON a.tenant_id = batch.tenant_id AND a.function = $1 AND a.subject = batch.subject
+FROM unnest($2::text[], $3::text[], $4::bigint[]) AS batch (tenant_id, subject, version)
+JOIN millrace.audit AS a
+  ON a.tenant_id = batch.tenant_id AND a.function = $1 AND a.subject = batch.subject AND a.version <= batch.version
 ORDER BY a.tenant_id, a.subject, a.version`
 
+// emitted takes the events that a decision emits.
+type emitted func(context.Context, []*event.Event) error
+
 // checkFolds is I7: it folds the audit log of each entity from the beginning,
-// and compares what comes out with the tables, and what is emitted on the way
-// with what its targets have.
-func (c *check) checkFolds(ctx context.Context) error {
-	e := newEmissions(c)
+// and compares what comes out with the tables.
+func (c *check) checkFolds(ctx context.Context, emit emitted) error {
 	for _, fn := range c.deps.Functions {
-		err := c.pages(ctx, fn, func(ctx context.Context, tx pgx.Tx, heads []function.Head) error {
-			return c.fold(ctx, tx, fn, heads, e)
+		err := c.pages(ctx, fn, c.deps.Scope, func(ctx context.Context, tx pgx.Tx, heads []function.Head) error {
+			return c.fold(ctx, tx, fn, heads, emit)
 		})
 		if err != nil {
 			return fmt.Errorf("%s: %w", fn.FunctionName(), err)
 		}
 	}
-	return e.finish(ctx)
+	return nil
 }
 
-func (c *check) fold(ctx context.Context, tx pgx.Tx, fn function.Definition, heads []function.Head, e *emissions) error {
+// fold folds a page of entities and compares them.
+func (c *check) fold(ctx context.Context, tx pgx.Tx, fn function.Definition, heads []function.Head, emit emitted) error {
 	stored, _ := instances(fn, heads)
 	if err := send(ctx, tx, func(b *pgx.Batch) { fn.QueueLoadAll(b, stored) }); err != nil {
 		return err
 	}
+	f := c.newFolding(fn, heads)
+	read := func(tx pgx.Tx) error { return f.read(ctx, tx, emit) }
+	if c.deps.Audit == nil {
+		if err := read(tx); err != nil {
+			return err
+		}
+	} else if err := snapshot(ctx, c.deps.Audit, read); err != nil {
+		return err
+	}
+	for n := range heads {
+		c.report.Checked.Entities++
+		if err := f.compare(n, stored[n]); err != nil {
+			return err
+		}
+	}
+	c.progress("folding "+fn.FunctionName(), len(heads))
+	return nil
+}
+
+// folding is a page of entities that are folded from nothing.
+type folding struct {
+	*check
+	fn     function.Definition
+	heads  []function.Head
+	folded []function.Instance
+	of     map[[2]string]function.Instance
+	// unsound are those whose audit log cannot be folded to its end: what is wrong
+	// with it is said once, and all that follows from that is not.
+	unsound map[function.Instance]bool
+	known   redacted
+}
+
+func (c *check) newFolding(fn function.Definition, heads []function.Head) *folding {
 	empty := make([]function.Head, len(heads))
 	for n, h := range heads {
 		empty[n] = function.Head{TenantID: h.TenantID, Subject: h.Subject}
 	}
-	folded, of := instances(fn, empty)
-	r, err := c.readRedacted(ctx, tx, fn, heads)
-	if err != nil {
+	f := &folding{check: c, fn: fn, heads: heads, unsound: map[function.Instance]bool{}}
+	f.folded, f.of = instances(fn, empty)
+	return f
+}
+
+// read reads the audit log and folds it. All of it is one snapshot: a redaction
+// changes what was decided before it.
+func (f *folding) read(ctx context.Context, tx pgx.Tx, emit emitted) (err error) {
+	if f.known, err = f.readRedacted(ctx, tx, f.fn, f.heads); err != nil {
 		return err
 	}
-	rows, err := tx.Query(ctx, readAudit, fn.FunctionName(),
-		function.Column(heads, func(h function.Head) string { return h.TenantID }),
-		function.Column(heads, func(h function.Head) string { return h.Subject }))
+	tenants, subjects := keys(f.heads)
+	rows, err := tx.Query(ctx, readAudit, f.fn.FunctionName(), tenants, subjects, function.Column(f.heads, f.to))
 	if err != nil {
 		return err
 	}
 	var row auditRow
 	if _, err := pgx.ForEachRow(rows, row.fields(), func() error {
-		c.report.Checked.Events++
-		return e.add(ctx, c.decide(fn, of[[2]string{row.event.TenantID, row.event.Subject}], &row, r))
+		f.report.Checked.Events++
+		return emit(ctx, f.add(f.of[[2]string{row.event.TenantID, row.event.Subject}], &row))
 	}); err != nil {
 		return err
 	}
-	if err := c.checkCopies(ctx, tx, fn, heads, r); err != nil {
-		return err
+	if f.deps.Audit != nil {
+		return f.countBehind(ctx, tx)
 	}
-	for n := range heads {
-		c.report.Checked.Entities++
-		if err := c.compare(fn, heads[n], stored[n], folded[n]); err != nil {
-			return err
-		}
+	return f.checkCopies(ctx, tx, f.fn, f.heads, f.known)
+}
+
+// to is up to which version an entity is folded.
+func (f *folding) to(h function.Head) int64 {
+	if f.deps.Audit != nil {
+		return h.Version // the log may be further than the tables
 	}
-	return nil
+	return math.MaxInt64
 }
 
 // auditRow is a decision.
@@ -88,33 +133,74 @@ func (r *auditRow) fields() []any {
 		&e.Sequence, &r.digest, &e.Data}
 }
 
-// decide decides an event again, and returns what it emits.
-func (c *check) decide(fn function.Definition, i function.Instance, r *auditRow, known redacted) []*event.Event {
-	e := r.event
-	e.Time, e.IsJSON = e.Time.UTC(), true
-	payload, err := fn.Decode(&e)
-	// Of a redacted event the digest tells nothing any more.
-	if digest := e.Digest(); !c.checkHidden(known, &e, payload, "audit") && string(digest[:]) != string(r.digest) {
-		c.brokenf("I7", "decisions whose event is not the one that was decided", "version %d: %s", r.version, name(&e))
-	}
-	if err != nil {
-		c.brokenf("I7", "decisions that cannot be made again", "version %d: %s: %v", r.version, name(&e), err)
+// add folds the next row of an entity, and returns what it emits.
+func (f *folding) add(i function.Instance, r *auditRow) []*event.Event {
+	if f.unsound[i] {
 		return nil
 	}
-	fx, err := decideSafely(fn, i, &e, payload)
+	if version := i.Header().Version; r.version != version+1 {
+		f.missing(i, version+1, r.version-1)
+		return nil
+	}
+	return f.decide(i, r)
+}
+
+func (f *folding) leave(i function.Instance) {
+	f.unsound[i] = true
+	f.known.leave(i.Header())
+}
+
+// missing says that the audit log of an entity has no rows of some versions, or
+// more than one of the version before.
+func (f *folding) missing(i function.Instance, from, to int64) {
+	f.leave(i)
+	h := i.Header()
+	where := fmt.Sprintf("millrace.audit %s %s/%s version %d", f.fn.FunctionName(), h.TenantID, h.Subject, from)
+	switch {
+	case to < from:
+		f.differs("I7", "audit rows that there is more than one of", Row{Where: fmt.Sprintf("millrace.audit %s %s/%s version %d",
+			f.fn.FunctionName(), h.TenantID, h.Subject, to+1), Is: "several rows", Should: "one"})
+		return
+	case to > from:
+		where += fmt.Sprintf(" to %d", to)
+	}
+	f.differs("I7", "audit rows that are missing", Row{Where: where, Is: "no row", Should: "one for each version of the entity"})
+}
+
+// decide decides an event again, and returns what it emits.
+func (f *folding) decide(i function.Instance, r *auditRow) []*event.Event {
+	e := r.event
+	e.Time, e.IsJSON = e.Time.UTC(), true
+	where := fmt.Sprintf("millrace.audit %s version %d: %s", f.fn.FunctionName(), r.version, name(&e))
+	payload, err := f.fn.Decode(&e)
+	// Of a redacted event the digest tells nothing any more.
+	if digest := e.Digest(); !f.checkHidden(f.known, &e, payload, "audit") && string(digest[:]) != string(r.digest) {
+		f.brokenf("I7", "decisions whose event is not the one that was decided", "%s", where)
+	}
+	var fx *function.Effects
+	if err == nil {
+		fx, err = decideSafely(f.fn, i, &e, payload)
+	}
 	outcome, reason := "applied", ""
 	if refusal, ok := errors.AsType[*function.Refusal](err); ok {
 		outcome, reason = "refused", refusal.Reason
 	} else if err != nil {
-		c.brokenf("I7", "decisions that cannot be made again", "version %d: %s: %v", r.version, name(&e), err)
+		f.leave(i)
+		f.brokenf("I7", "decisions that cannot be made again", "%s: %v", where, err)
 		return nil
 	}
 	if outcome != r.outcome || reason != r.reason {
-		c.brokenf("I7", "decisions that come out differently", "version %d: %s: was %s %s, is %s %s",
-			r.version, name(&e), r.outcome, r.reason, outcome, reason)
+		f.differs("I7", "decisions that come out differently", Row{Where: where, Is: words(r.outcome, r.reason), Should: words(outcome, reason)})
 	}
-	known.decided(&e, fx)
+	f.known.decided(&e, fx)
 	return fx.Emitted
+}
+
+func words(outcome, reason string) string {
+	if reason == "" {
+		return outcome
+	}
+	return outcome + " " + reason
 }
 
 func decideSafely(fn function.Definition, i function.Instance, e *event.Event, payload any) (fx *function.Effects, err error) {
@@ -126,32 +212,52 @@ func decideSafely(fn function.Definition, i function.Instance, e *event.Event, p
 	return fn.Decide(i, e, payload)
 }
 
-func (c *check) compare(fn function.Definition, head function.Head, stored, folded function.Instance) error {
+// compare compares an entity with what its audit log gives.
+func (f *folding) compare(n int, stored function.Instance) error {
+	head, folded := f.heads[n], f.folded[n]
+	if version := folded.Header().Version; version < head.Version && !f.unsound[folded] {
+		f.missing(folded, version+1, head.Version)
+	}
+	if f.unsound[folded] {
+		return nil
+	}
 	got, err := stored.StateJSON()
 	want, errFold := folded.StateJSON()
 	if err := errors.Join(err, errFold); err != nil {
 		return err
 	}
-	at := fmt.Sprintf("%s %s/%s", fn.FunctionName(), head.TenantID, head.Subject)
+	at := head.TenantID + "/" + head.Subject
+	row := "millrace.entities " + f.fn.FunctionName() + " " + at
 	if v := folded.Header().Version; v != head.Version {
-		c.brokenf("I7", "entities whose version is not that of the fold", "%s: %d, folded %d", at, head.Version, v)
+		f.differs("I7", "entities whose version is not that of the fold",
+			Row{Where: row + " version", Is: strconv.FormatInt(head.Version, 10), Should: strconv.FormatInt(v, 10)})
 	}
 	if counters := folded.Header().Counters; !maps.Equal(counters, head.Counters) {
-		c.brokenf("I7", "entities whose counters are not those of the fold", "%s: %v, folded %v", at, head.Counters, counters)
+		f.differs("I7", "entities whose counters are not those of the fold",
+			Row{Where: row + " counters", Is: fmt.Sprint(head.Counters), Should: fmt.Sprint(counters)})
 	}
-	if got != want {
-		c.brokenf("I7", "entities whose tables are not what the fold gives", "%s: %s", at, difference(got, want))
+	if got == want {
+		return nil
+	}
+	for _, row := range stateRows(f.fn.FunctionName(), at, got, want) {
+		f.differs("I7", "entities whose tables are not what the fold gives", row)
 	}
 	return nil
 }
 
-// difference shows where two texts part.
-func difference(got, want string) string {
-	n := 0
-	for n < len(got) && n < len(want) && got[n] == want[n] {
-		n++
-	}
-	const before, after = 60, 100
-	cut := func(s string) string { return s[max(0, n-before):min(len(s), n+after)] }
-	return fmt.Sprintf("from byte %d on the tables have ...%s, the fold gives ...%s", n, cut(got), cut(want))
+const furtherEntities = `
+SELECT count(*)
+FROM unnest($2::text[], $3::text[], $4::bigint[]) AS batch (tenant_id, subject, version)
+JOIN millrace.entities AS e
+  ON e.tenant_id = batch.tenant_id AND e.function = $1 AND e.subject = batch.subject
+WHERE e.version > batch.version`
+
+// countBehind counts the entities that the audit log has taken further than the
+// tables that are compared with it.
+func (f *folding) countBehind(ctx context.Context, tx pgx.Tx) error {
+	tenants, subjects := keys(f.heads)
+	var n int
+	err := tx.QueryRow(ctx, furtherEntities, f.fn.FunctionName(), tenants, subjects, function.Column(f.heads, f.to)).Scan(&n)
+	f.report.Checked.Behind += n
+	return err
 }

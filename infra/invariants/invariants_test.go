@@ -2,6 +2,7 @@ package invariants
 
 import (
 	"context"
+	"fmt"
 	"strings"
 	"testing"
 	"time"
@@ -50,7 +51,7 @@ SELECT 'trade', now(), json_agg(` + emittedJSON + `) FROM forgotten WHERE sequen
 	}
 	var found []string
 	for _, b := range report.Broken {
-		found = append(found, b.Invariant+" "+b.What+" "+strings.Join(b.Rows, " "))
+		found = append(found, fmt.Sprintf("%s %s", b.Invariant, b))
 	}
 	// What a test forgot of decisions it also finds by I2 and I6; of what was
 	// emitted, 3 is in the outbox and 4 in Kafka.
@@ -117,5 +118,47 @@ func TestAbortedTransactionsAreNoLag(t *testing.T) {
 	report, err := Check(t.Context(), w.with(pool))
 	if err != nil || !report.Holds() {
 		t.Errorf("%s, error %v", report.String(), err)
+	}
+}
+
+// TestWhatOperatorsDoIsNoFault: a refused event is decided once more, and the
+// sequence that a parked one waits for is skipped.
+func TestWhatOperatorsDoIsNoFault(t *testing.T) {
+	t.Parallel()
+	w := run(t, traffic()...)
+	const redriven = `
+INSERT INTO millrace.audit
+SELECT month, tenant_id, function, subject, 6, outcome, reason, source, id, type, time, sequence, digest, data,
+       '{"millracedeadletter":"x"}', decided_at
+FROM millrace.audit WHERE id = 'T5';
+UPDATE millrace.seen SET version = 6 WHERE id = 'T5';
+UPDATE millrace.entities SET version = 6 WHERE function = 'trade' AND ` + acct1
+	const skipped = `
+UPDATE millrace.streams SET position = 6, parked = 0 WHERE parked = 1 AND function = 'trade';
+DELETE FROM millrace.parked WHERE function = 'trade'`
+	const asked = `
+INSERT INTO millrace.operations (who, what, why, function, tenant_id, subject, source, dead_letter, event_id, from_sequence, to_sequence)
+VALUES ('ann', 'redrive', '', 'trade', 'acme', 'acct-1', '/desk', gen_random_uuid(), 'T5', NULL, NULL),
+       ('ann', 'skip', 'lost', 'trade', 'acme', 'acct-1', '/desk', NULL, NULL, 6, 6);`
+	for name, test := range map[string]struct {
+		sql  string
+		well bool
+	}{"asked for": {asked + redriven + ";" + skipped, true}, "not asked for": {redriven + ";" + skipped, false}} {
+		t.Run(name, func(t *testing.T) {
+			t.Parallel()
+			deps := w.with(w.open(t, w.copy(t, test.sql)))
+			t.Cleanup(deps.Pool.Close)
+			report, err := Check(t.Context(), deps)
+			if err != nil {
+				t.Fatal(err)
+			}
+			found := map[string]bool{}
+			for _, b := range report.Broken {
+				found[b.Invariant] = true
+			}
+			if (found["I2"] || found["I3"]) == test.well || found["I7"] {
+				t.Error(report.String())
+			}
+		})
 	}
 }

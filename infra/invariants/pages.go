@@ -6,6 +6,7 @@ import (
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/millrace/millrace/shared/function"
 )
@@ -15,25 +16,20 @@ const (
 	pageEvents   = 20_000 // as long as they have no more events than this together
 )
 
-const nextEntities = `
-SELECT tenant_id, subject, version, counters
-FROM millrace.entities
-WHERE (tenant_id, function, subject) > ($2, $1, $3) AND function = $1 AND version > 0
-ORDER BY tenant_id, function, subject
-LIMIT $4`
-
 // pages calls do with the heads of a function's entities, page by page, each in
 // a snapshot of its own.
-func (c *check) pages(ctx context.Context, fn function.Definition, do func(context.Context, pgx.Tx, []function.Head) error) error {
-	last := function.Head{}
+func (c *check) pages(ctx context.Context, fn function.Definition, s Scope, do func(context.Context, pgx.Tx, []function.Head) error) error {
+	w, err := c.walker(ctx, fn, s)
+	if err != nil {
+		return err
+	}
 	for {
 		n := 0
-		err := pgx.BeginTxFunc(ctx, c.deps.Pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, func(tx pgx.Tx) error {
-			heads, err := readHeads(ctx, tx, fn, last)
+		err := snapshot(ctx, c.deps.Pool, func(tx pgx.Tx) error {
+			heads, err := w.next(ctx, tx)
 			if n = len(heads); err != nil || n == 0 {
 				return err
 			}
-			last = heads[n-1]
 			return do(ctx, tx, heads)
 		})
 		if err != nil || n == 0 {
@@ -42,12 +38,17 @@ func (c *check) pages(ctx context.Context, fn function.Definition, do func(conte
 	}
 }
 
-func readHeads(ctx context.Context, tx pgx.Tx, fn function.Definition, after function.Head) ([]function.Head, error) {
-	rows, err := tx.Query(ctx, nextEntities, fn.FunctionName(), after.TenantID, after.Subject, pageEntities)
+// snapshot calls do in a transaction that only reads, and all the same.
+func snapshot(ctx context.Context, pool *pgxpool.Pool, do func(pgx.Tx) error) error {
+	return pgx.BeginTxFunc(ctx, pool, pgx.TxOptions{IsoLevel: pgx.RepeatableRead, AccessMode: pgx.ReadOnly}, do)
+}
+
+func readHeads(ctx context.Context, tx pgx.Tx, query string, args ...any) ([]function.Head, error) {
+	rows, err := tx.Query(ctx, query, args...)
 	if err != nil {
 		return nil, err
 	}
-	heads, err := pgx.CollectRows(rows, func(row pgx.CollectableRow) (h function.Head, err error) {
+	return pgx.CollectRows(rows, func(row pgx.CollectableRow) (h function.Head, err error) {
 		var counters []byte
 		if err := row.Scan(&h.TenantID, &h.Subject, &h.Version, &counters); err != nil {
 			return h, err
@@ -57,13 +58,18 @@ func readHeads(ctx context.Context, tx pgx.Tx, fn function.Definition, after fun
 		}
 		return h, nil
 	})
+}
+
+// bounded returns as many of the heads as have pageEvents events together, but
+// one at least.
+func bounded(heads []function.Head) []function.Head {
 	events := int64(0)
 	for n := range heads {
 		if events += heads[n].Version; n > 0 && events > pageEvents {
-			return heads[:n], err
+			return heads[:n]
 		}
 	}
-	return heads, err
+	return heads
 }
 
 // instances makes an entity for each head, and an index of them.

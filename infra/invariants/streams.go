@@ -29,7 +29,7 @@ type stream struct {
 func (c *check) checkEmittedStreams(ctx context.Context) error {
 	total := 0
 	for _, fn := range c.deps.Functions {
-		err := c.pages(ctx, fn, func(ctx context.Context, tx pgx.Tx, heads []function.Head) error {
+		err := c.pages(ctx, fn, Scope{}, func(ctx context.Context, tx pgx.Tx, heads []function.Head) error {
 			var page []stream
 			for _, h := range heads {
 				streams, err := emittedBy(fn.FunctionName(), h)

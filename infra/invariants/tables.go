@@ -6,6 +6,8 @@ import (
 	"strings"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/millrace/millrace/shared/event"
 )
 
 // rule is a query for the rows that break an invariant: all that it returns.
@@ -18,19 +20,31 @@ type rule struct {
 
 func (c *check) checkTables(ctx context.Context) error {
 	rules := append(identityRules(), orderRules()...)
-	for _, fn := range c.deps.Functions {
-		rules = append(rules, factRules[fn.FunctionName()]...)
+	if err := c.applyAll(ctx, rules); err != nil {
+		return err
 	}
+	for _, fn := range c.deps.Functions {
+		if err := c.applyAll(ctx, saidRules[fn.FunctionName()]); err != nil {
+			return err
+		}
+		if err := c.applyAll(ctx, factRules[fn.FunctionName()], everybody); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+func (c *check) applyAll(ctx context.Context, rules []rule, args ...any) error {
 	for _, r := range rules {
-		if err := c.apply(ctx, r); err != nil {
+		if err := c.apply(ctx, r, args...); err != nil {
 			return fmt.Errorf("%s: %w", r.what, err)
 		}
 	}
 	return nil
 }
 
-func (c *check) apply(ctx context.Context, r rule) error {
-	rows, err := c.deps.Pool.Query(ctx, r.query)
+func (c *check) apply(ctx context.Context, r rule, args ...any) error {
+	rows, err := c.deps.Pool.Query(ctx, r.query, args...)
 	if err != nil {
 		return err
 	}
@@ -49,8 +63,8 @@ func (c *check) apply(ctx context.Context, r rule) error {
 	return rows.Err()
 }
 
-// identityRules are I2: one effect per identity. What was refused is decided
-// again as often as an operator redrove it; the last decision alone may apply it.
+// identityRules are I2: one effect per identity. What was refused may be decided
+// once more each time that an operator redrives it.
 func identityRules() []rule {
 	return []rule{
 		{"I2", "identities decided more than once", `
@@ -59,9 +73,9 @@ SELECT tenant_id, source, id, count(*) AS decisions,
 FROM millrace.audit AS a
 GROUP BY tenant_id, source, id
 HAVING count(*) > 1
-   AND (count(DISTINCT (function, subject)) > 1
-        OR bool_or(outcome = 'applied') AND min(version) FILTER (WHERE outcome = 'applied') < max(version)
-        OR count(*) - 1 > (SELECT count(*) FROM millrace.operations AS o
+   AND (count(*) FILTER (WHERE ` + notRedriven + `) > 1
+        OR count(*) FILTER (WHERE outcome = 'applied') > 1
+        OR count(*) > 1 + (SELECT count(*) FROM millrace.operations AS o
                            WHERE o.what = 'redrive' AND o.tenant_id = a.tenant_id AND o.source = a.source AND o.event_id = a.id))`},
 		{"I2", "identities remembered without the decision", `
 SELECT s.tenant_id, s.source, s.id, s.function, s.subject, s.version
@@ -78,22 +92,11 @@ WHERE a.decided_at > now() - interval '` + horizon + `'
 	}
 }
 
+// notRedriven is true of decisions that no operator asked for.
+const notRedriven = "attributes->>'" + event.DeadLetterExtension + "' IS NULL"
+
 // horizon is for how long identities are remembered at least.
 const horizon = "35 days"
-
-// decidedAgain are the decisions that are not the first of their event. They
-// take no sequence.
-const decidedAgain = `
-WITH again AS MATERIALIZED (
-    SELECT DISTINCT a.tenant_id, a.function, a.subject, a.version
-    FROM millrace.operations AS o
-    JOIN millrace.audit AS a
-      ON a.tenant_id = o.tenant_id AND a.function = o.function AND a.subject = o.subject AND a.source = o.source AND a.id = o.event_id
-    JOIN millrace.audit AS f
-      ON f.tenant_id = a.tenant_id AND f.function = a.function AND f.subject = a.subject AND f.source = a.source AND f.id = a.id
-     AND f.version < a.version
-    WHERE o.what = 'redrive'
-)`
 
 // orderRules are I3: versions and sequences without gaps, but for those that an
 // operator skipped.
@@ -116,34 +119,35 @@ FULL JOIN (
     GROUP BY tenant_id, function, subject
 ) AS a USING (tenant_id, function, subject)
 WHERE e.version IS DISTINCT FROM coalesce(a.version, 0)`},
-		{"I3", "streams decided out of sequence", decidedAgain + `
+		{"I3", "streams decided out of sequence", `
 SELECT tenant_id, function, subject, source, version, sequence, before
 FROM (
     SELECT tenant_id, function, subject, source, version, sequence,
            lag(sequence, 1, 0::bigint) OVER (PARTITION BY tenant_id, function, subject, source ORDER BY version) AS before
-    FROM millrace.audit
-    WHERE sequence IS NOT NULL AND (tenant_id, function, subject, version) NOT IN (SELECT * FROM again)
-) AS s
-WHERE sequence <> before + 1
-  AND (sequence <= before
-       OR sequence - before - 1 <> (SELECT coalesce(sum(o.to_sequence - o.from_sequence + 1), 0) FROM millrace.operations AS o
-                                    WHERE o.what IN ('skip', 'adopt') AND o.tenant_id = s.tenant_id AND o.function = s.function
-                                      AND o.subject = s.subject AND o.source = s.source
-                                      AND o.from_sequence > s.before AND o.to_sequence < s.sequence))`},
+    FROM (
+        SELECT *, row_number() OVER (PARTITION BY tenant_id, function, subject, source, id ORDER BY version) AS nth
+        FROM millrace.audit
+        WHERE sequence IS NOT NULL
+    ) AS decisions
+    WHERE nth = 1 -- a redrive consumes no sequence
+) AS sequences
+WHERE sequence <= before
+   OR sequence - before - 1 > (
+        SELECT coalesce(sum(least(o.to_sequence, sequence - 1) - greatest(o.from_sequence, before + 1) + 1), 0)
+        FROM millrace.operations AS o
+        WHERE o.to_sequence > before AND coalesce(o.from_sequence, 1) < sequence
+          AND (o.tenant_id, o.function, o.subject, o.source)
+            = (sequences.tenant_id, sequences.function, sequences.subject, sequences.source))`},
 		{"I3", "streams that are not at the position of their last decision", `
 SELECT tenant_id, function, subject, source, s.position, a.sequence AS decided
 FROM millrace.streams AS s
 FULL JOIN (
     SELECT tenant_id, function, subject, source, max(sequence) AS sequence
     FROM (
-        SELECT tenant_id, function, subject, source, sequence
-        FROM millrace.audit
-        WHERE sequence IS NOT NULL
+        SELECT tenant_id, function, subject, source, sequence FROM millrace.audit WHERE sequence IS NOT NULL
         UNION ALL
-        SELECT tenant_id, function, subject, source, to_sequence
-        FROM millrace.operations
-        WHERE what IN ('skip', 'adopt')
-    ) AS done
+        SELECT tenant_id, function, subject, source, to_sequence FROM millrace.operations WHERE to_sequence IS NOT NULL
+    ) AS past
     GROUP BY tenant_id, function, subject, source
 ) AS a USING (tenant_id, function, subject, source)
 WHERE s.position IS DISTINCT FROM coalesce(a.sequence, 0)`},

@@ -30,11 +30,24 @@ func TestMain(m *testing.M) { stacktest.Main(m) }
 type world struct {
 	deps        Deps
 	databaseURL string
+	stop        context.CancelFunc
+	running     sync.WaitGroup
 }
 
 // run runs the functions, their triggers and relays until what is sent is
 // settled, and then ends them.
 func run(t *testing.T, records ...*kgo.Record) *world {
+	t.Helper()
+	w := begin(t, records...)
+	pool := w.open(t, w.databaseURL)
+	defer pool.Close()
+	w.settle(t, pool)
+	w.end(t)
+	return w
+}
+
+// begin starts the functions, their triggers and relays.
+func begin(t *testing.T, records ...*kgo.Record) *world {
 	t.Helper()
 	w := &world{databaseURL: stacktest.Postgres(t)}
 	redisURL := stacktest.Redis(t)
@@ -45,23 +58,30 @@ func run(t *testing.T, records ...*kgo.Record) *world {
 	}
 	t.Cleanup(func() { _ = w.deps.Redis.Close() })
 	w.send(t, records...)
-
 	ctx, stop := context.WithCancel(t.Context())
-	var running sync.WaitGroup
+	w.stop = stop
 	for _, fn := range w.deps.Functions {
-		w.start(ctx, t, &running, fn, redisURL)
-	}
-	pool := w.open(t, w.databaseURL)
-	defer pool.Close()
-	settling, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	err = Settle(settling, w.with(pool))
-	stop()
-	running.Wait()
-	if err != nil {
-		t.Fatal(err)
+		w.start(ctx, t, &w.running, fn, redisURL)
 	}
 	return w
+}
+
+// end ends all that runs.
+func (w *world) end(t *testing.T) {
+	t.Helper()
+	w.stop()
+	w.running.Wait()
+}
+
+// settle waits for rest.
+func (w *world) settle(t *testing.T, pool *pgxpool.Pool) {
+	t.Helper()
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	if err := Settle(ctx, w.with(pool)); err != nil {
+		w.end(t)
+		t.Fatal(err)
+	}
 }
 
 func (w *world) with(pool *pgxpool.Pool) Deps {

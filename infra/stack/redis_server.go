@@ -22,13 +22,13 @@ func startRedisServer(ctx context.Context, cfg RedisConfig, program redisProgram
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("making Redis's folder: %w", err)
 	}
-	if err := EndRedis(dir, port); err != nil {
+	claim := filepath.Join(dir, "redis.pid")
+	if _, err := process.Reclaim(claim, ":"+strconv.Itoa(port)); err != nil {
+		return nil, fmt.Errorf("Redis of an earlier run: %w", err)
+	}
+	if err := CheckPort("Redis", port, "--redis-port"); err != nil {
 		return nil, err
 	}
-	if err := CheckPorts(RedisPort(port)); err != nil {
-		return nil, err
-	}
-	log := markLog(cfg.Log)
 	server, err := process.Start(process.Spec{
 		Path:    program.path,
 		Args:    redisArgs(cfg, dir, port),
@@ -43,20 +43,10 @@ func startRedisServer(ctx context.Context, cfg RedisConfig, program redisProgram
 		URL:    "redis://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) + "/0",
 		Origin: program.origin, server: server,
 	}
-	if err := errors.Join(process.Claim(redisClaim(dir), server.PID()), r.await(ctx, log)); err != nil {
+	if err := errors.Join(process.Claim(claim, server.PID()), r.await(ctx, cfg)); err != nil {
 		return nil, errors.Join(err, r.Stop())
 	}
 	return r, nil
-}
-
-func redisClaim(dir string) string { return filepath.Join(dir, "redis.pid") }
-
-// EndRedis ends the server that an earlier run left over in dir, on that port.
-func EndRedis(dir string, port int) error {
-	if _, err := process.Reclaim(redisClaim(dir), ":"+strconv.Itoa(port)); err != nil {
-		return fmt.Errorf("Redis of an earlier run: %w", err)
-	}
-	return nil
 }
 
 func redisArgs(cfg RedisConfig, dir string, port int) []string {
@@ -78,7 +68,7 @@ func redisArgs(cfg RedisConfig, dir string, port int) []string {
 }
 
 // await returns once the server answers with its data loaded.
-func (r *Redis) await(ctx context.Context, log process.LogMark) error {
+func (r *Redis) await(ctx context.Context, cfg RedisConfig) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -94,7 +84,7 @@ func (r *Redis) await(ctx context.Context, log process.LogMark) error {
 		}
 		select {
 		case <-r.server.Done():
-			return fmt.Errorf("Redis ended at once: %w: %s", r.server.Err(), log.Tail())
+			return fmt.Errorf("Redis ended at once: %w; it said: %s", r.server.Err(), tail(cfg.Log))
 		case <-ctx.Done():
 			return fmt.Errorf("Redis does not answer: %w", err)
 		case <-tick.C:

@@ -45,7 +45,7 @@ func Diff(ctx context.Context, client redis.UniversalClient, views []View) ([]Di
 		for _, part := range parts[:n] {
 			checks = append(checks, part[0].kind.compare(ctx, pipe, part))
 		}
-		if err := readAll(ctx, pipe); err != nil {
+		if err := readBut(ctx, pipe, isOtherType); err != nil {
 			return nil, fmt.Errorf("views: reading %d keys: %w", n, err)
 		}
 		for _, check := range checks {
@@ -55,6 +55,9 @@ func Diff(ctx context.Context, client redis.UniversalClient, views []View) ([]Di
 	}
 	return found, nil
 }
+
+// isOtherType reports whether a value is not of its view's type. It reads as none.
+func isOtherType(err error) bool { return redis.HasErrorPrefix(err, "WRONGTYPE") }
 
 // differ returns a difference if the texts differ.
 func differ(key, member, want, got string) []Difference {

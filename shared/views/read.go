@@ -77,12 +77,17 @@ func storedVersion(text string) int64 {
 
 // readAll runs a pipeline of reads; that a key or field is not there is no error.
 func readAll(ctx context.Context, pipe pipe) error {
+	return readBut(ctx, pipe, func(error) bool { return false })
+}
+
+// readBut does so, and leaves out the errors that are fine.
+func readBut(ctx context.Context, pipe pipe, fine func(error) bool) error {
 	commands, err := pipe.Exec(ctx)
 	if err == nil {
 		return nil
 	}
 	for _, cmd := range commands {
-		if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) {
+		if err := cmd.Err(); err != nil && !errors.Is(err, redis.Nil) && !fine(err) {
 			return err
 		}
 	}

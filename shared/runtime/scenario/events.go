@@ -4,7 +4,6 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
-	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -40,7 +39,7 @@ func parseEvents(lines string) (events []event.Received, names []string, err err
 		}
 		elements, names = append(elements, element), append(names, name)
 	}
-	events, err = event.ParseBatch([]byte("["+strings.Join(elements, ",")+"]"), len(elements), math.MaxInt)
+	events, err = event.ParseBatch([]byte("["+strings.Join(elements, ",")+"]"), len(elements))
 	return events, names, err
 }
 

@@ -1,0 +1,143 @@
+package invariants
+
+import (
+	"bytes"
+	"encoding/json"
+	"fmt"
+	"maps"
+	"slices"
+	"strconv"
+	"strings"
+)
+
+// tablesOf names, by function, the tables that the members of a state are
+// stored in; the empty name is that of the state itself. What is below a member
+// is one row for each of its elements.
+var tablesOf = map[string]map[string]string{
+	"agent":        {"": "millrace.agents"},
+	"conversation": {"": "millrace.conversations"},
+	"message":      {"messages": "millrace.messages"},
+	"trade":        {"trades": "millrace.trades"},
+	"position":     {"positions": "millrace.positions", "fills": "millrace.fills"},
+	"ledger":       {"entries": "millrace.entries", "postings": "millrace.postings"},
+}
+
+// stateRows says, row by row, where two states of an entity differ.
+func stateRows(function, entity, stored, folded string) []Row {
+	is, errIs := decodeState(stored)
+	should, errShould := decodeState(folded)
+	if errIs != nil || errShould != nil {
+		return []Row{{Where: function + " " + entity, Is: clip(stored), Should: clip(folded)}}
+	}
+	s := &states{function: function, entity: entity}
+	s.compare(nil, is, should)
+	if len(s.rows) == 0 { // they mean the same, in other words
+		return []Row{{Where: function + " " + entity, Is: clip(stored), Should: clip(folded)}}
+	}
+	return s.rows
+}
+
+func decodeState(text string) (state any, err error) {
+	dec := json.NewDecoder(strings.NewReader(text))
+	dec.UseNumber()
+	return state, dec.Decode(&state)
+}
+
+type states struct {
+	function, entity string
+	rows             []Row
+}
+
+func (s *states) compare(path []string, is, should any) {
+	if s.areRows(path) { // an empty member is left out of the text
+		is, should = orEmpty(is), orEmpty(should)
+	}
+	switch should := should.(type) {
+	case map[string]any:
+		if is, same := is.(map[string]any); same {
+			s.compareMembers(path, is, should)
+			return
+		}
+	case []any:
+		if is, same := is.([]any); same {
+			for n := range max(len(is), len(should)) {
+				s.compare(append(slices.Clone(path), strconv.Itoa(n+1)), at(is, n), at(should, n))
+			}
+			return
+		}
+	}
+	if a, b := render(is), render(should); a != b {
+		s.rows = append(s.rows, Row{Where: s.where(path), Is: clip(a), Should: clip(b)})
+	}
+}
+
+func (s *states) compareMembers(path []string, is, should map[string]any) {
+	all := maps.Clone(is)
+	maps.Copy(all, should)
+	for _, name := range slices.Sorted(maps.Keys(all)) {
+		s.compare(append(slices.Clone(path), name), is[name], should[name])
+	}
+}
+
+// areRows reports whether a path leads to a member whose elements are rows.
+func (s *states) areRows(path []string) bool {
+	return len(path) > 0 && tablesOf[s.function][path[len(path)-1]] != ""
+}
+
+func orEmpty(value any) any {
+	if value == nil {
+		return map[string]any{}
+	}
+	return value
+}
+
+func at(list []any, n int) any {
+	if n < len(list) {
+		return list[n]
+	}
+	return nil
+}
+
+// where names the table, the row and the column that a path leads to.
+func (s *states) where(path []string) string {
+	tables := tablesOf[s.function]
+	table, row := tables[""], []string{s.entity}
+	var column []string
+	for n := 0; n < len(path); n++ {
+		below, is := tables[path[n]]
+		if !is {
+			column = append(column, path[n])
+			continue
+		}
+		table, column = below, nil
+		if n++; n < len(path) {
+			row = append(row, path[n])
+		}
+	}
+	if table == "" {
+		table = s.function
+	}
+	return strings.Join(append(append([]string{table}, row...), column...), " ")
+}
+
+func render(value any) string {
+	if value == nil {
+		return "nothing"
+	}
+	var out bytes.Buffer
+	enc := json.NewEncoder(&out)
+	enc.SetEscapeHTML(false)
+	if err := enc.Encode(value); err != nil {
+		return fmt.Sprint(value)
+	}
+	return strings.TrimSpace(out.String())
+}
+
+// clip bounds a text that is shown to people.
+func clip(text string) string {
+	const limit = 300
+	if len(text) <= limit {
+		return text
+	}
+	return strings.ToValidUTF8(text[:limit], "") + "..."
+}
