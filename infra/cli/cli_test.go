@@ -79,6 +79,28 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	}
 }
 
+// TestAllOfAFileIsCheckedFirst: it does not even look for a Kafka.
+func TestAllOfAFileIsCheckedFirst(t *testing.T) {
+	t.Parallel()
+	file := filepath.Join(t.TempDir(), "events.jsonl")
+	const good = `{"id":"good","type":"trade.executed.v1","tenantid":"t","subject":"s","data":{}}` + "\n"
+	text := good + strings.ReplaceAll(good, `"t"`, `""`) + "\n" + strings.Replace(good, "trade", "weather", 1)
+	text += strings.Repeat(strings.Replace(good, `"s"`, `""`, 1), 25) + good + `{"id":`
+	if err := os.WriteFile(file, []byte(text), 0o644); err != nil {
+		t.Fatal(err)
+	}
+	status, out := run(t, "send", "--file", file)
+	for _, want := range []string{
+		"millrace: " + file + ": 28 of 30 events cannot be sent, so none was:\n  line 2, event 2, id \"good\": ",
+		"\n  line 4, event 3, id \"good\": type \"weather.executed.v1\" begins with no function's name",
+		"\n  line 21, event 20, id \"good\": ", "\n  ... and 8 more\n",
+	} {
+		if status != 1 || !strings.Contains(out, want) || strings.Count(out, "\n") > 22 {
+			t.Errorf("status %d, lacks %q:\n%s", status, want, out)
+		}
+	}
+}
+
 func TestNewNeedsTheRepository(t *testing.T) {
 	t.Chdir(t.TempDir())
 	if status, out := run(t, "new", "visit"); status != 1 || !strings.Contains(out, "is not within a checkout of github.com/millrace/millrace") {

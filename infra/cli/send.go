@@ -7,6 +7,7 @@ import (
 	"io"
 	"iter"
 	"os"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -35,6 +36,10 @@ when Kafka has them: acknowledged by all in-sync replicas.
 Events come from --file or standard input (a JSON array, JSON lines, or one
 event), or are made from flags. What an event lacks is filled in: specversion,
 id, time, source, and whatever a flag gives. What it says itself stays.
+
+All events of a file are checked before the first is sent; of a pipe each when it
+comes. An error names the line and the event, both counted from 1. (The way in by
+HTTP counts the events of a batch from 0.)
 
 With --wait it also says what the function decided about each: applied, refused
 by the rules, a duplicate, parked until an earlier event of its stream comes, or
@@ -166,9 +171,9 @@ func (a *app) input(o sendOptions, command string) (iter.Seq2[send.Event, error]
 	case o.Data != "":
 		return nil, nil, &usageError{command: command, err: errors.New("--data and --file exclude each other")}
 	case o.file != "" && o.file != "-":
-		f, err := os.Open(o.file)
+		f, err := openChecked(o.file, o.Defaults)
 		if err != nil {
-			return nil, nil, fmt.Errorf("opening the file of events: %w", err)
+			return nil, nil, err
 		}
 		return completed(f, o.Defaults), f.Close, nil
 	case o.file == "" && readsTerminal(a.In):
@@ -183,19 +188,59 @@ func readsTerminal(in io.Reader) bool {
 	return ok && terminal.IsTerminal(f)
 }
 
-// completed reads events and fills in what they lack.
+// openChecked opens a file of events after all of them were checked: half of a
+// file sent is worse than none. What comes by a pipe is checked as it comes.
+func openChecked(file string, d send.Defaults) (*os.File, error) {
+	f, err := os.Open(file)
+	if err != nil {
+		return nil, fmt.Errorf("opening the file of events: %w", err)
+	}
+	info, err := f.Stat()
+	if err == nil && info.Mode().IsRegular() {
+		if err = check(completed(f, d)); err == nil {
+			_, err = f.Seek(0, io.SeekStart)
+		}
+	}
+	if err != nil {
+		return nil, errors.Join(fmt.Errorf("%s: %w", file, err), f.Close())
+	}
+	return f, nil
+}
+
+// check lists what cannot be sent.
+func check(events iter.Seq2[send.Event, error]) error {
+	all, bad := 0, 0
+	var list strings.Builder
+	for _, err := range events {
+		all++
+		if err == nil {
+			continue
+		}
+		if bad++; bad <= few {
+			fmt.Fprintf(&list, "\n  %v", err)
+		}
+	}
+	switch {
+	case bad == 0:
+		return nil
+	case bad > few:
+		fmt.Fprintf(&list, "\n  ... and %d more", bad-few)
+	}
+	return fmt.Errorf("%d of %d events cannot be sent, so none was:%s", bad, all, list.String())
+}
+
+// completed reads events and fills in what they lack. It goes on after an event
+// that breaks the contract, as far as the input can be read.
 func completed(r io.Reader, d send.Defaults) iter.Seq2[send.Event, error] {
 	return func(yield func(send.Event, error) bool) {
-		n := 0
-		for raw, err := range send.Read(r) {
-			n++
+		for in, err := range send.Read(r) {
 			var e send.Event
 			if err == nil {
-				if e, err = d.Complete(raw); err != nil {
-					err = fmt.Errorf("event %d: %w", n, err)
+				if e, err = d.Complete(in.Value); err != nil {
+					err = fmt.Errorf("%s: %w", in, err)
 				}
 			}
-			if !yield(e, err) || err != nil {
+			if !yield(e, err) {
 				return
 			}
 		}

@@ -78,7 +78,7 @@ func (d Defaults) fill(raw []byte) ([]byte, error) {
 		return nil, err
 	}
 	value := bytes.TrimRight(raw, " \t\r\n")
-	value = bytes.TrimRight(value[:len(value)-1], " \t\r\n")
+	value = slices.Clip(bytes.TrimRight(value[:len(value)-1], " \t\r\n")) // raw stays as it is
 	for _, a := range d.attributes() {
 		if a.value == "" || slices.Contains(have, a.name) {
 			continue

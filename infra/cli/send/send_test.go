@@ -4,6 +4,7 @@ import (
 	"context"
 	"strings"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/IBM/sarama"
@@ -29,9 +30,9 @@ func TestReadTakesArraysLinesAndSingleEvents(t *testing.T) {
 		"pretty event": {"{\n  \"id\": \"1\"\n}\n", "{\n  \"id\": \"1\"\n}"},
 		"nothing":      {"", ""},
 		"empty array":  {"[]", ""},
-		"no object":    {`{"id":"1"} 7`, `{"id":"1"} event 2, at byte 12 of the input: want a JSON object`},
-		"torn":         {`{"id":"1"}` + "\n" + `{"id":`, `{"id":"1"} event 2, at byte`},
-		"torn array":   {`[{"id":"1"},`, `{"id":"1"} event 2, at byte`},
+		"no object":    {`{"id":"1"} 7`, `{"id":"1"} line 1, event 2: want a JSON object`},
+		"torn":         {`{"id":"1"}` + "\n" + `{"id":`, `{"id":"1"} line 2, event 2: `},
+		"torn array":   {"[{\"id\":\"1\"},\n\n", `{"id":"1"} line 3, event 2: `},
 	} {
 		t.Run(name, func(t *testing.T) {
 			t.Parallel()
@@ -41,12 +42,27 @@ func TestReadTakesArraysLinesAndSingleEvents(t *testing.T) {
 					got = append(got, err.Error())
 					continue
 				}
-				got = append(got, string(value))
+				got = append(got, string(value.Value))
 			}
 			if all := strings.Join(got, " "); !strings.HasPrefix(all, test.want) || (test.want == "" && all != "") {
 				t.Errorf("got %s\nwant %s", all, test.want)
 			}
 		})
+	}
+}
+
+func TestInputSaysWhereItIs(t *testing.T) {
+	t.Parallel()
+	const input = "{\"id\":\"a\"}\n\n{\n  \"id\": \"b\"\n} {\"id\":7}\n" + `{"id":"c\n"}`
+	var got []string
+	for in, err := range send.Read(iotest.OneByteReader(strings.NewReader(input))) {
+		if err != nil {
+			t.Fatal(err)
+		}
+		got = append(got, in.String())
+	}
+	if all := strings.Join(got, "; "); all != `line 1, event 1, id "a"; line 3, event 2, id "b"; line 5, event 3; line 6, event 4, id "c\n"` {
+		t.Error(all)
 	}
 }
 
