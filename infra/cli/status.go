@@ -30,7 +30,8 @@ func (a *app) statusCommand() *cobra.Command {
 		Long: `Shows for each function whether it and its trigger are ready, how many events a
 second it gets done, how many records it is behind, how many events are parked
 until an earlier one of their stream comes, and how many dead letters are open;
-and what the relay has still to tell Redis and Kafka.
+what the relay has still to tell Redis and Kafka; and the dead letters that are in
+a dead-letter topic only, as the function could not read or keep them.
 
 With --entity it shows one entity instead: its version, its streams and what
 they miss, its parked events, its open dead letters, the last decisions, and what

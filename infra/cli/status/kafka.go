@@ -22,6 +22,9 @@ type kafka struct {
 	brokers  []string
 	security sharedkafka.Security
 	admin    sarama.ClusterAdmin
+	letters  letters
+	// unread tells that there are more dead letters than were read.
+	unread bool
 }
 
 func (k *kafka) connect() error {
@@ -37,28 +40,29 @@ func (k *kafka) connect() error {
 }
 
 func (k *kafka) close() error {
-	if k.admin == nil {
-		return nil
+	err := k.letters.close()
+	if k.admin != nil {
+		err = errors.Join(err, k.admin.Close())
+		k.admin = nil
 	}
-	admin := k.admin
-	k.admin = nil
-	return admin.Close()
+	return err
 }
 
-// progress asks for every function's topic that exists. After an error the
+// progress asks for every function's topic that exists, and reads on in those of
+// dead letters. After an error the
 // connection is made anew the next time.
-func (k *kafka) progress() (map[string]progress, error) {
+func (k *kafka) progress(ctx context.Context) (map[string]progress, error) {
 	if err := k.connect(); err != nil {
 		return nil, err
 	}
-	all, err := k.ask()
+	all, err := k.ask(ctx)
 	if err != nil {
 		return nil, errors.Join(fmt.Errorf("asking Kafka for offsets: %w", err), k.close())
 	}
 	return all, nil
 }
 
-func (k *kafka) ask() (map[string]progress, error) {
+func (k *kafka) ask(ctx context.Context) (map[string]progress, error) {
 	existing, err := k.admin.ListTopics()
 	if err != nil {
 		return nil, err
@@ -74,7 +78,8 @@ func (k *kafka) ask() (map[string]progress, error) {
 			return nil, err
 		}
 	}
-	return all, nil
+	k.unread, err = k.letters.read(ctx, k, existing)
+	return all, err
 }
 
 func (k *kafka) topic(function, topic string, partitions int32) (progress, error) {

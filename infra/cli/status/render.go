@@ -7,6 +7,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/infra/platform"
+	"github.com/millrace/millrace/infra/topics"
 )
 
 // Render writes what a person wants to know. before is the snapshot that
@@ -23,6 +24,14 @@ func Render(out io.Writer, before, now Snapshot) error {
 		return err
 	}
 	fmt.Fprintf(out, "\nrelay %s, outbox %s\n", state(now.Processes, platform.KindRelay, ""), outbox(now.Outbox))
+	for _, f := range now.Functions {
+		if f.TopicOnly > 0 {
+			fmt.Fprintf(out, "%s: %d dead letters are in topic %s only: no function could read or keep them\n", f.Name, f.TopicOnly, topics.DeadLetters(f.Name))
+		}
+	}
+	if now.Unread {
+		fmt.Fprintln(out, "there are more in the dead-letter topics than were read so far (--watch reads on)")
+	}
 	for _, p := range now.Processes {
 		if p.Err != nil {
 			fmt.Fprintf(out, "%s is not ready: %v (log: %s)\n", p.Name, p.Err, p.Log)

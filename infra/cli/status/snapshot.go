@@ -15,6 +15,8 @@ type Snapshot struct {
 	Functions []Function
 	Processes []Process
 	Outbox    Outbox
+	// Unread tells that the dead-letter topics have more than was read so far.
+	Unread bool
 	// Troubles are parts that did not answer; what they would have told is zero.
 	Troubles []error
 }
@@ -29,6 +31,9 @@ type Function struct {
 	// Parked and DeadLetters are how many events wait and how many open dead
 	// letters there are.
 	Parked, DeadLetters int64
+	// TopicOnly is how many dead letters are in the topic, and unknown to the
+	// database.
+	TopicOnly int64
 }
 
 // Process is one process of a local platform.
@@ -73,13 +78,16 @@ func (s *Source) Take(ctx context.Context) Snapshot {
 		processes   = make([]Process, len(s.at.Processes))
 		wg          sync.WaitGroup
 	)
-	wg.Go(func() { offsets, kafkaErr = s.kafka.progress() })
+	wg.Go(func() { offsets, kafkaErr = s.kafka.progress(ctx) })
 	wg.Go(func() { counts, databaseErr = s.database.counts(ctx) })
 	for i, p := range s.at.Processes {
 		wg.Go(func() { processes[i] = Process{ProcessAddress: p, Err: platform.Ready(ctx, p.URL)} })
 	}
 	wg.Wait()
-	snapshot := Snapshot{At: time.Now(), Processes: processes, Outbox: counts.outbox}
+	if kafkaErr == nil && databaseErr == nil {
+		counts.topicOnly, databaseErr = s.database.unknown(ctx, s.kafka.letters.found)
+	}
+	snapshot := Snapshot{At: time.Now(), Processes: processes, Outbox: counts.outbox, Unread: s.kafka.unread}
 	for _, err := range []error{kafkaErr, databaseErr} {
 		if err != nil {
 			snapshot.Troubles = append(snapshot.Troubles, err)
@@ -95,7 +103,7 @@ func (s *Source) functions(offsets map[string]progress, c counts) []Function {
 	var all []Function
 	for _, name := range names() {
 		p := offsets[name]
-		f := Function{Name: name, Lag: p.lag, Done: p.done, Parked: c.parked[name], DeadLetters: c.deadLetters[name]}
+		f := Function{Name: name, Lag: p.lag, Done: p.done, Parked: c.parked[name], DeadLetters: c.deadLetters[name], TopicOnly: c.topicOnly[name]}
 		_, local := s.at.Groups[name]
 		if local || f != (Function{Name: name}) {
 			all = append(all, f)

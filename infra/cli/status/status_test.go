@@ -9,6 +9,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/IBM/sarama"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/millrace/millrace/infra/cli/send"
@@ -41,8 +42,20 @@ func TestSnapshotTellsWhatWaits(t *testing.T) {
 		SELECT gen_random_uuid(), 'ledger', 't', 'd', n, '', '', 'undecided', '', '', '', now() FROM generate_series(1, 4) AS n`)
 	execute(t, conn, `INSERT INTO millrace.outbox (function, created_at) VALUES ('trade', now() - interval '90 seconds')`)
 
+	// Of what the trigger put into the dead-letter topic one was decided later, one
+	// is a dead letter of the database, and so is what the relay put there.
+	letters(t, at.KafkaBrokers,
+		letter{headers: map[string]string{"millrace-origin": "x", "ce_id": "lost", "ce_source": "d", "ce_tenantid": "t", "ce_specversion": "1.0"}},
+		letter{headers: map[string]string{"millrace-origin": "x", "content-type": "application/cloudevents+json"}, value: `{"specversion":"1.0","id":"decided","source":"d","tenantid":"t"}`},
+		letter{headers: map[string]string{"millrace-origin": "x", "content-type": "application/cloudevents+json"}, value: `{"specversion":"1.0","id":"1","source":"d","tenantid":"t"}`},
+		letter{headers: map[string]string{"millrace-origin": "x"}, value: "torn"},
+		letter{headers: map[string]string{"content-type": "application/cloudevents+json"}, value: `{"specversion":"1.0","id":"2","source":"d","tenantid":"t"}`})
+	execute(t, conn, `INSERT INTO millrace.seen (tenant_id, source, id, digest, outcome, function, subject, version, decided_at)
+		VALUES ('t', 'd', 'decided', decode(repeat('00', 32), 'hex'), 'applied', 'ledger', 's', 1, now())`)
+
 	source := status.NewSource(at)
 	t.Cleanup(func() { _ = source.Close() })
+	source.Take(t.Context()) // the second counts nothing twice
 	s := source.Take(t.Context())
 	if len(s.Troubles) > 0 {
 		t.Fatal(s.Troubles)
@@ -60,7 +73,8 @@ func TestSnapshotTellsWhatWaits(t *testing.T) {
 	for _, want := range []string{
 		"trade     up     DOWN     250       3    1       0",
 		"ledger    -      -        0         0    0       4",
-		"relay up, outbox 1 rows, the oldest 1m30",
+		"ledger: 2 dead letters are in topic ledger-events-dead-letter only",
+		"relay up, outbox 1 rows, the oldest 1m",
 		"trade-trigger is not ready", "trade-trigger.log",
 	} {
 		if !strings.Contains(out.String(), want) {
@@ -239,6 +253,30 @@ func produce(t *testing.T, brokers []string, n int) {
 			t.Fatal(err)
 		}
 		if _, err := producer.Send([]send.Event{e}); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+type letter struct {
+	headers map[string]string
+	value   string
+}
+
+// letters puts records into ledger's dead-letter topic.
+func letters(t *testing.T, brokers []string, all ...letter) {
+	t.Helper()
+	producer, err := sarama.NewSyncProducer(brokers, kafka.CommandConfig("test", kafka.Security{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = producer.Close() }()
+	for _, l := range all {
+		m := &sarama.ProducerMessage{Topic: "ledger-events-dead-letter", Value: sarama.StringEncoder(l.value)}
+		for name, value := range l.headers {
+			m.Headers = append(m.Headers, sarama.RecordHeader{Key: []byte(name), Value: []byte(value)})
+		}
+		if _, _, err := producer.SendMessage(m); err != nil {
 			t.Fatal(err)
 		}
 	}
