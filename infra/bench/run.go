@@ -37,7 +37,7 @@ type bench struct {
 
 // run is one run.
 func (c Config) run(ctx context.Context) (r Result, err error) {
-	data, err := dataFolder(c.Root)
+	data, err := platform.TemporaryData(c.Root, "bench-")
 	if err != nil {
 		return r, err
 	}
@@ -54,20 +54,6 @@ func (c Config) run(ctx context.Context) (r Result, err error) {
 		return r, err
 	}
 	return b.result, b.measure(ctx)
-}
-
-// dataFolder is a new one, on the disk that `millrace up` uses: one in memory
-// would make a commit cheaper than it is.
-func dataFolder(root string) (string, error) {
-	parent := filepath.Join(root, platform.DataFolder)
-	if err := os.MkdirAll(parent, 0o755); err != nil {
-		return "", err
-	}
-	data, err := os.MkdirTemp(parent, "bench-")
-	if err != nil {
-		return "", err
-	}
-	return data, os.Chmod(data, 0o755) // PostgreSQL may run as another user
 }
 
 // load is the machine's load average, of others too; empty where none is told.

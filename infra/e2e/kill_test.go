@@ -1,13 +1,10 @@
 package e2e_test
 
 import (
-	"bytes"
 	"context"
 	"fmt"
 	"math/rand/v2"
-	"os"
 	"slices"
-	"strings"
 	"sync"
 	"syscall"
 	"time"
@@ -61,35 +58,13 @@ func (w *world) decisions(ctx context.Context) int {
 
 // kill kills a process with SIGKILL, unless it is being started again anyway.
 func (k *killer) kill(u *platform.Unit, moment int) bool {
-	pid := u.PID()
-	// The number may be another's if the process has just ended.
-	if parent := parentOf(pid); parent != os.Getpid() {
-		return false
-	}
-	if err := syscall.Kill(pid, syscall.SIGKILL); err != nil {
+	if err := u.Signal(syscall.SIGKILL); err != nil {
 		return false
 	}
 	k.mu.Lock()
 	defer k.mu.Unlock()
 	k.log = append(k.log, fmt.Sprintf("%s at %d", u.Name, moment))
 	return true
-}
-
-func parentOf(pid int) int {
-	text, err := os.ReadFile(fmt.Sprintf("/proc/%d/stat", pid))
-	if err != nil {
-		return 0
-	}
-	// The name in parentheses may hold anything; then come state and parent.
-	fields := strings.Fields(string(text[bytes.LastIndexByte(text, ')')+1:]))
-	var parent int
-	if len(fields) < 2 || fields[0] == "Z" {
-		return 0
-	}
-	if _, err := fmt.Sscan(fields[1], &parent); err != nil {
-		return 0
-	}
-	return parent
 }
 
 // victims are the processes that are killed: functions, triggers, relay, gateway.

@@ -91,22 +91,18 @@ func start() (_ *world, err error) {
 	if err := os.Chmod(w.data, 0o755); err != nil {
 		return nil, err
 	}
-	for name, value := range map[string]string{
-		// What is left behind by a kill is taken up after these times: a test that
-		// waits for it should not take long.
-		"KAFKA_SESSION_TIMEOUT": "6s", "KAFKA_REBALANCE_TIMEOUT": "8s", "DRAIN_TIMEOUT": "5s",
-		"RELAY_OLDER_THAN": "1s", "RELAY_LEASE": "3s",
-		// More requests at once, and drains that do not fit into a transaction.
-		"BATCH_MAX_EVENTS": "50", "DRAIN_LIMIT": "3",
-	} {
-		if err := os.Setenv(name, value); err != nil {
-			return nil, err
-		}
-	}
 	bin := filepath.Join(root, platform.DataFolder, "e2e", "bin"+strings.Join(w.knobs.BuildFlags, ""))
 	w.platform, err = platform.Start(context.Background(), platform.Config{
 		Folders:    platform.Folders{Root: root, Data: w.data, Bin: bin},
 		BuildFlags: w.knobs.BuildFlags, Volatile: true, Reporter: reporter{},
+		Settings: map[string]string{
+			// What is left behind by a kill is taken up after these times: a test that
+			// waits for it should not take long.
+			"KAFKA_SESSION_TIMEOUT": "6s", "KAFKA_REBALANCE_TIMEOUT": "8s", "DRAIN_TIMEOUT": "5s",
+			"RELAY_OLDER_THAN": "1s", "RELAY_LEASE": "3s",
+			// More requests at once, and drains that do not fit into a transaction.
+			"BATCH_MAX_EVENTS": "50", "DRAIN_LIMIT": "3",
+		},
 	})
 	if err != nil {
 		return nil, err

@@ -2,6 +2,7 @@ package e2e_test
 
 import (
 	"context"
+	"errors"
 	"maps"
 	"math/rand/v2"
 	"slices"
@@ -14,8 +15,6 @@ import (
 
 	"github.com/millrace/millrace/infra/invariants"
 	"github.com/millrace/millrace/infra/platform"
-	"github.com/millrace/millrace/shared/outbox"
-	"github.com/millrace/millrace/shared/views"
 )
 
 // TestRandomTraffic sends random traffic while processes are killed. In the end
@@ -77,19 +76,9 @@ func (w *world) settle(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), w.knobs.Patience)
 	defer cancel()
-	if err := invariants.Settle(ctx, w.deps()); err != nil {
+	if err := errors.Join(invariants.Settle(ctx, w.deps()), invariants.AwaitViews(ctx, w.deps())); err != nil {
 		t.Error(err)
-		return
 	}
-	// The outbox says nothing of a Redis that has lost everything.
-	eventually(t, w.knobs.Patience, "Redis to be rebuilt", func(ctx context.Context) bool {
-		epoch, err := outbox.Epoch(ctx, w.pool)
-		if err != nil {
-			return false
-		}
-		masters, err := views.CheckEpoch(ctx, w.redis, epoch)
-		return err == nil && len(masters) == 0
-	})
 }
 
 func after(began int, moments []int) []int {

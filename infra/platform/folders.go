@@ -93,3 +93,17 @@ func (f Folders) make() error {
 	}
 	return nil
 }
+
+// TemporaryData makes a new data folder, whose name begins so, on the disk that
+// the checkout is on: one in memory would make a commit cheaper than it is.
+func TemporaryData(root, name string) (string, error) {
+	parent := filepath.Join(root, DataFolder)
+	if err := os.MkdirAll(parent, 0o755); err != nil {
+		return "", err
+	}
+	data, err := os.MkdirTemp(parent, name)
+	if err != nil {
+		return "", err
+	}
+	return data, os.Chmod(data, 0o755) // PostgreSQL may run as another user
+}

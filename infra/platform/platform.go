@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"os"
 	"path/filepath"
 	"time"
@@ -33,6 +34,9 @@ type Config struct {
 	Volatile bool
 	// Functions to run; nil means all that the checkout has.
 	Functions []string
+	// Settings go into the environment of every function and trigger, the relay
+	// and the gateway.
+	Settings map[string]string
 	// BuildFlags go to `go build`, for example -race.
 	BuildFlags []string
 	// BeforeTriggers is called when all but the triggers runs, so that a
@@ -158,6 +162,9 @@ func lastMonth(now time.Time) time.Time {
 // startServices starts the processes, each kind when that before it is ready.
 func (p *Platform) startServices(ctx context.Context) error {
 	p.services = services(p.cfg.Folders, p.Addresses, p.cfg.Functions, p.ports)
+	for _, s := range p.services {
+		maps.Copy(s.env, p.cfg.Settings)
+	}
 	for _, kind := range []string{KindFunction, KindRelay, KindTrigger, KindGateway} {
 		if kind == KindTrigger && p.cfg.BeforeTriggers != nil {
 			if err := p.cfg.BeforeTriggers(ctx, p); err != nil {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"sync"
+	"syscall"
 	"time"
 )
 
@@ -136,6 +137,20 @@ func (u *Unit) stopped() bool {
 
 // PID is the process id at the moment; it changes with every restart.
 func (u *Unit) PID() int { return u.current().PID() }
+
+// ErrEnded says that a process has ended and was not started again yet.
+var ErrEnded = errors.New("the process has ended")
+
+// Signal sends a signal to the process, for tests that do it harm.
+func (u *Unit) Signal(sig syscall.Signal) error {
+	running := u.current()
+	select {
+	case <-running.Done():
+		return ErrEnded
+	default:
+		return syscall.Kill(running.PID(), sig)
+	}
+}
 
 // Starts is how often the process was started, 1 if it never ended.
 func (u *Unit) Starts() int {
