@@ -18,19 +18,22 @@ const (
 )
 
 // parse reads the events of a request in one of the three modes of the
-// CloudEvents HTTP binding.
+// CloudEvents HTTP binding, but none that is too large.
 // https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md
-func parse(r *http.Request, body []byte) ([]event.Received, error) {
+func (rd *Reader) parse(r *http.Request, body []byte) ([]event.Received, error) {
 	contentType := r.Header.Get("Content-Type")
 	media, _, _ := mime.ParseMediaType(contentType)
+	binary, large := r.Header.Get("Ce-Specversion") != "", len(body) > rd.limits.MaxEventBytes
 	switch {
 	case len(r.Header["Content-Type"]) > 1:
 		return nil, fault.New(fault.Unreadable, "header Content-Type comes %d times", len(r.Header["Content-Type"]))
 	case media == BatchMedia:
-		return parseBatch(body)
+		return rd.parseBatch(body)
+	case large && (binary || media == StructuredMedia):
+		return []event.Received{{Raw: body, Err: event.ErrTooLarge}}, nil
 	case media == StructuredMedia:
 		return []event.Received{event.ParseStructured(body)}, nil
-	case r.Header.Get("Ce-Specversion") != "":
+	case binary:
 		attributes, err := headerAttributes(r.Header)
 		if err != nil {
 			return nil, err
@@ -40,8 +43,8 @@ func parse(r *http.Request, body []byte) ([]event.Received, error) {
 	return nil, fault.New(fault.WrongMedia, "want %s, %s, or ce- headers; got content type %q", BatchMedia, StructuredMedia, contentType)
 }
 
-func parseBatch(body []byte) ([]event.Received, error) {
-	received, err := event.ParseBatch(body, MaxEvents)
+func (rd *Reader) parseBatch(body []byte) ([]event.Received, error) {
+	received, err := event.ParseBatch(body, MaxEvents, rd.limits.MaxEventBytes)
 	if errors.Is(err, event.ErrTooMany) {
 		return nil, fault.New(fault.TooLarge, "a request may have %d events", MaxEvents)
 	}

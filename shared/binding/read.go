@@ -4,11 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"io"
 	"net/http"
-	"os"
-
-	"golang.org/x/sync/semaphore"
 
 	"github.com/millrace/millrace/shared/event"
 	"github.com/millrace/millrace/shared/fault"
@@ -48,12 +44,12 @@ const MaxEvents = 10_000
 // Reader reads requests. It is safe for concurrent use.
 type Reader struct {
 	limits Limits
-	room   *semaphore.Weighted // bytes of requests in the process
+	room   *room
 }
 
 // NewReader makes a Reader.
 func NewReader(l Limits) *Reader {
-	return &Reader{limits: l, room: semaphore.NewWeighted(l.BodyBytes)}
+	return &Reader{limits: l, room: newRoom(l.BodyBytes, l.MaxBodyBytes)}
 }
 
 // Events reads the events of a request. They share memory with its body, whose
@@ -64,7 +60,7 @@ func (rd *Reader) Events(ctx context.Context, w http.ResponseWriter, r *http.Req
 	if err != nil {
 		return nil, nil, err
 	}
-	if events, err = parse(r, body); err == nil {
+	if events, err = rd.parse(r, body); err == nil {
 		err = rd.checkSizes(events)
 	}
 	if err != nil {
@@ -79,18 +75,12 @@ func (rd *Reader) Body(ctx context.Context, w http.ResponseWriter, r *http.Reque
 	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
 		return nil, nil, fault.New(fault.WrongMedia, "content encoding %q is not supported", encoding)
 	}
-	size := r.ContentLength
-	if size > rd.limits.MaxBodyBytes {
+	if r.ContentLength > rd.limits.MaxBodyBytes {
 		return nil, nil, rd.TooLarge()
 	}
-	if size < 0 {
-		size = rd.limits.MaxBodyBytes
-	}
-	if err := rd.room.Acquire(ctx, size); err != nil {
-		return nil, nil, fault.New(fault.Overloaded, "no room for a request of %d bytes", size)
-	}
-	release = func() { rd.room.Release(size) }
-	if body, err = rd.read(w, r); err != nil {
+	s := &share{}
+	release = func() { rd.room.give(s) }
+	if body, err = rd.read(ctx, s, http.MaxBytesReader(w, r.Body, rd.limits.MaxBodyBytes), r.ContentLength); err != nil {
 		release()
 		return nil, nil, err
 	}
@@ -101,26 +91,6 @@ func (rd *Reader) Body(ctx context.Context, w http.ResponseWriter, r *http.Reque
 func (rd *Reader) TooLarge() error {
 	return fault.New(fault.TooLarge, "a request may have %d bytes and %d events, an event %d bytes",
 		rd.limits.MaxBodyBytes, MaxEvents, rd.limits.MaxEventBytes)
-}
-
-func (rd *Reader) read(w http.ResponseWriter, r *http.Request) (body []byte, err error) {
-	limited := http.MaxBytesReader(w, r.Body, rd.limits.MaxBodyBytes)
-	if r.ContentLength >= 0 {
-		body = make([]byte, r.ContentLength)
-		_, err = io.ReadFull(limited, body)
-	} else {
-		body, err = io.ReadAll(limited)
-	}
-	if _, ok := errors.AsType[*http.MaxBytesError](err); ok {
-		return nil, rd.TooLarge()
-	}
-	if errors.Is(err, os.ErrDeadlineExceeded) {
-		return nil, fault.New(fault.TooSlow, "the body did not come in time")
-	}
-	if err != nil {
-		return nil, fault.New(fault.Unreadable, "the body ended early")
-	}
-	return body, nil
 }
 
 func (rd *Reader) checkSizes(events []event.Received) error {

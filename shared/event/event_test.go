@@ -1,6 +1,7 @@
 package event
 
 import (
+	"errors"
 	"strings"
 	"testing"
 	"time"
@@ -129,7 +130,7 @@ func TestValidateRefuses(t *testing.T) {
 
 func TestParseBatch(t *testing.T) {
 	t.Parallel()
-	received, err := ParseBatch([]byte(` [ {`+minimal+`} , 7, {"id":1,"id":2}, {`+minimal+`,"data":"`+"\xff"+`"} ] `), 4)
+	received, err := ParseBatch([]byte(` [ {`+minimal+`} , 7, {"id":1,"id":2}, {`+minimal+`,"data":"`+"\xff"+`"} ] `), 4, 1<<10)
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -143,9 +144,26 @@ func TestParseBatch(t *testing.T) {
 		t.Errorf("%d events, %d good, %+v", len(received), good, received)
 	}
 	for _, body := range []string{``, `{}`, `[`, `[{]`, `[] []`, `[1,]`, `null`} {
-		if _, err := ParseBatch([]byte(body), 10); err == nil {
+		if _, err := ParseBatch([]byte(body), 10, 1<<10); err == nil {
 			t.Errorf("%q was read as a batch", body)
 		}
+	}
+}
+
+// A large event is not read for the sake of being refused.
+func TestParseBatchMeasuresFirst(t *testing.T) {
+	t.Parallel()
+	large := `{` + minimal + `,"data":"` + strings.Repeat("x", 1<<20) + `"}`
+	body := []byte("[" + large + ",{" + minimal + "}]")
+	received, err := ParseBatch(body, 2, len(large)-1)
+	if err != nil {
+		t.Fatal(err)
+	}
+	if len(received) != 2 || !errors.Is(received[0].Err, ErrTooLarge) || received[0].Event != nil || string(received[0].Raw) != large || received[1].Err != nil {
+		t.Errorf("%d events: %v, %v", len(received), received[0].Err, received[1].Err)
+	}
+	if received, err := ParseBatch(body, 2, len(large)); err != nil || received[0].Err != nil {
+		t.Errorf("of the largest size: %v, %v", err, received[0].Err)
 	}
 }
 
@@ -201,7 +219,7 @@ func FuzzParseBatch(f *testing.F) {
 	f.Add([]byte(`[{` + minimal + `,"data":{"a":[1,"\u00e9"]}},{` + minimal + `,"data_base64":"AA==","x":true}]`))
 	f.Add([]byte(`[{"specversion":"1.0","sequence":"9","time":"2026-01-01T00:00:00.123456789Z"}]`))
 	f.Fuzz(func(t *testing.T, body []byte) {
-		received, err := ParseBatch(body, 100)
+		received, err := ParseBatch(body, 100, 1<<20)
 		if err != nil {
 			return
 		}

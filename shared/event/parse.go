@@ -19,16 +19,21 @@ import (
 type Received struct {
 	Event *Event
 	Raw   []byte
-	Err   error // an *Invalid
+	Err   error // an *Invalid, or ErrTooLarge
 }
 
 // ErrTooMany says that a batch has more events than are allowed.
 var ErrTooMany = errors.New("reading a CloudEvents batch: too many events")
 
-// ParseBatch reads a CloudEvents JSON batch of up to limit events. Its error is
-// ErrTooMany, or means that the body as a whole is no JSON array; an element
-// that is no event is returned as such. The results share memory with body.
-func ParseBatch(body []byte, limit int) ([]Received, error) {
+// ErrTooLarge says that an event has more bytes than are allowed. It was not
+// read then.
+var ErrTooLarge = errors.New("the event is too large")
+
+// ParseBatch reads a CloudEvents JSON batch of up to limit events, of up to
+// largest bytes each. Its error is ErrTooMany, or means that the body as a whole is no
+// JSON array; an element that is no event, or is too large, is returned as such.
+// The results share memory with body.
+func ParseBatch(body []byte, limit, largest int) ([]Received, error) {
 	// One element's duplicate names or bad text must not spoil its neighbours:
 	// they are judged element by element.
 	dec := jsontext.NewDecoder(bytes.NewBuffer(body),
@@ -48,7 +53,7 @@ func ParseBatch(body []byte, limit int) ([]Received, error) {
 			return nil, fmt.Errorf("reading event %d of a CloudEvents batch: %w", len(events), err)
 		}
 		end := dec.InputOffset()
-		events = append(events, ParseStructured(body[end-int64(len(raw)):end:end]))
+		events = append(events, parseUpTo(largest, body[end-int64(len(raw)):end:end]))
 	}
 	if _, err := dec.ReadToken(); err != nil {
 		return nil, fmt.Errorf("reading the end of a CloudEvents batch: %w", err)
@@ -57,6 +62,13 @@ func ParseBatch(body []byte, limit int) ([]Received, error) {
 		return nil, errors.New("reading a CloudEvents batch: something follows the array")
 	}
 	return events, nil
+}
+
+func parseUpTo(largest int, raw []byte) Received {
+	if len(raw) > largest {
+		return Received{Raw: raw, Err: ErrTooLarge}
+	}
+	return ParseStructured(raw)
 }
 
 // ParseStructured reads one event of the JSON format.

@@ -38,7 +38,7 @@ func (r *row) claim() (Claim, error) {
 		}
 	}
 	if r.Emitted != nil {
-		received, err := event.ParseBatch(r.Emitted, math.MaxInt)
+		received, err := event.ParseBatch(r.Emitted, math.MaxInt, math.MaxInt)
 		if err != nil {
 			return c, fmt.Errorf("outbox row %d: emitted: %w", r.ID, err)
 		}

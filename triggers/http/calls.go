@@ -57,6 +57,9 @@ func (g *Gateway) servePlainCall(ctx context.Context, v *visit) error {
 
 // call posts an event to its function and passes on what was decided.
 func (g *Gateway) call(ctx context.Context, v *visit, received []event.Received) error {
+	if err := g.enter(ctx, v); err != nil {
+		return err
+	}
 	events, err := g.accept(received, v.who)
 	if err != nil {
 		return err

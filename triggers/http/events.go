@@ -69,6 +69,9 @@ func (g *Gateway) takeEvents(ctx context.Context, v *visit) (receipt, error) {
 // take puts events into Kafka. All are there, or there is an error: then some
 // may be, and a repeat makes duplicates, which the functions know.
 func (g *Gateway) take(ctx context.Context, v *visit, received []event.Received) (receipt, error) {
+	if err := g.enter(ctx, v); err != nil {
+		return receipt{}, err
+	}
 	events, err := g.accept(received, v.who)
 	if err != nil {
 		return receipt{}, err

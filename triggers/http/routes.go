@@ -69,7 +69,7 @@ func (g *Gateway) handle(mux *http.ServeMux, to route, from *access, local bool)
 	})
 }
 
-// serve lets a request in and hands it to its route.
+// serve finds out who sends a request and hands it to its route.
 func (g *Gateway) serve(w http.ResponseWriter, r *http.Request, to route, from *access, local bool) error {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
@@ -88,14 +88,20 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request, to route, from *
 	if err != nil {
 		return err
 	}
+	v := newVisit(w, r, who)
+	defer v.leave()
+	return to.serve(g, ctx, v)
+}
+
+// enter lets a request in that was read, so that one which does not come to its
+// end keeps nobody out.
+func (g *Gateway) enter(ctx context.Context, v *visit) error {
 	if err := g.room.Acquire(ctx, 1); err != nil {
 		return fault.New(fault.Overloaded, "%d requests are in flight already", g.config.InFlight)
 	}
 	g.metrics.inFlight.Inc()
-	v := newVisit(w, r, who)
 	v.give(func() { g.metrics.inFlight.Dec(); g.room.Release(1) })
-	defer v.leave()
-	return to.serve(g, ctx, v)
+	return nil
 }
 
 // unavailableError is a failure whose cause is for the log, not for the client.

@@ -4,6 +4,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"maps"
+	"math"
 	"slices"
 	"strconv"
 	"strings"
@@ -39,7 +40,7 @@ func parseEvents(lines string) (events []event.Received, names []string, err err
 		}
 		elements, names = append(elements, element), append(names, name)
 	}
-	events, err = event.ParseBatch([]byte("["+strings.Join(elements, ",")+"]"), len(elements))
+	events, err = event.ParseBatch([]byte("["+strings.Join(elements, ",")+"]"), len(elements), math.MaxInt)
 	return events, names, err
 }
 
