@@ -104,12 +104,12 @@ func (d *deadLetters) send(records []*record) error {
 // report counts all, and logs the first: where poison comes it comes in floods.
 func (d *deadLetters) report(accepted []*record) {
 	for _, r := range accepted {
-		d.t.metrics.deadLetters.WithLabelValues(r.fault.reason).Inc()
+		d.t.metrics.deadLetters.WithLabelValues(r.fault.Reason).Inc()
 	}
 	if len(accepted) > 0 {
 		r := accepted[0]
 		d.t.log.Warn("records became dead letters", "records", len(accepted), "topic", r.claim.topic, "partition", r.claim.partition,
-			"first", r.offset, "error", r.fault.cause())
+			"first", r.offset, "error", r.fault.String())
 	}
 }
 

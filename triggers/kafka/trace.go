@@ -109,7 +109,7 @@ func (w *window) trace(r *record) {
 		},
 	}
 	if r.fault != nil {
-		span.Failed = r.fault.reason
+		span.Failed = r.fault.Reason
 	}
 	w.tracer.Record(span)
 }
