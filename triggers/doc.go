@@ -1,6 +1,7 @@
 // Package triggers holds all that moves events: http, the way in for who does
 // not speak Kafka; kafka, the batch trigger, which brings them from Kafka to the
-// functions; and relay, the sweeper, which tells Redis and Kafka what functions
+// functions; deadletter, the records of both for what they cannot hand on; and
+// relay, the sweeper, which tells Redis and Kafka what functions
 // committed and could not tell themselves.
 //
 // # The way of one event
@@ -47,5 +48,6 @@
 // An emitted event begins again at 2. What the trigger itself cannot deliver, as
 // it is no CloudEvent or the function refuses it as such, it puts into the
 // topic's dead-letter topic before 6; a crash between the two puts it there
-// twice.
+// twice. What triggers/http cannot take of what a Knative Broker brings, it puts
+// there too, before it answers at 1; a crash between the two does the same.
 package triggers

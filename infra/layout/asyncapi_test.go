@@ -13,6 +13,7 @@ import (
 
 	"github.com/millrace/millrace/functions"
 	"github.com/millrace/millrace/infra/topics"
+	"github.com/millrace/millrace/shared/kafka"
 )
 
 const asyncAPIFile = "../../docs/asyncapi.json"
@@ -49,11 +50,15 @@ func asyncAPI(t *testing.T) object {
 	for _, topic := range topics.All(topics.ReplicationFactor) {
 		channels[topic.Name] = channel(topic)
 	}
+	bury := func(name, topic, summary string) {
+		operations["bury-"+name] = operation("send", topic, summary)
+		channels[topic].(object)["messages"] = object{"dead-letter": reference("components", "messages", "dead-letter")} //nolint:errcheck // made above
+	}
 	for _, function := range topics.Functions() {
 		operations["take-"+function] = operation("receive", topics.Events(function), "The function "+function+" decides the events.")
-		operations["bury-"+function] = operation("send", topics.DeadLetters(function), "What could not be decided or handed over, and what the rules refused.")
-		channels[topics.DeadLetters(function)].(object)["messages"] = object{"dead-letter": reference("components", "messages", "dead-letter")} //nolint:errcheck // made above
+		bury(function, topics.DeadLetters(function), "What could not be decided or handed over, and what the rules refused.")
 	}
+	bury("others", kafka.OtherDeadLetters, "What came by a Knative Broker, could not be taken, and names no function.")
 	for _, fn := range functions.All() {
 		of := object{}
 		for _, eventType := range fn.Types() {
@@ -171,7 +176,7 @@ var envelope = object{
 
 var deadLetter = object{
 	"name": "dead-letter", "title": "A dead letter",
-	"summary":     "The event with the attributes knativeerrordest, knativeerrorcode and knativeerrordata; what was no event comes as it was, with ce_ headers of these names.",
+	"summary":     "The event with the attributes knativeerrordest, knativeerrorcode and knativeerrordata; what was no event comes as it was, with ce_ headers of these names. docs/events.md has both forms.",
 	"contentType": "application/cloudevents+json",
 	"payload":     object{"description": "The event, or the bytes that were none."},
 }

@@ -47,7 +47,7 @@ func All(brokers int) []Topic {
 	for _, function := range Functions() {
 		all = append(all, topic(Events(function), brokers), topic(DeadLetters(function), brokers))
 	}
-	return all
+	return append(all, topic(kafka.OtherDeadLetters, brokers))
 }
 
 func topic(name string, brokers int) Topic {

@@ -17,10 +17,13 @@ const (
 	StructuredMedia = "application/cloudevents+json"
 )
 
-// parse reads the events of a request in one of the three modes of the
-// CloudEvents HTTP binding, but none that is too large.
+// Parse reads the events of a request, of which body is all, in one of the three
+// modes of the CloudEvents HTTP binding. One that is too large is not read.
 // https://github.com/cloudevents/spec/blob/v1.0.2/cloudevents/bindings/http-protocol-binding.md
-func (rd *Reader) parse(r *http.Request, body []byte) ([]event.Received, error) {
+func (rd *Reader) Parse(r *http.Request, body []byte) ([]event.Received, error) {
+	if err := checkEncoding(r); err != nil {
+		return nil, err
+	}
 	contentType := r.Header.Get("Content-Type")
 	media, _, _ := mime.ParseMediaType(contentType)
 	binary, large := r.Header.Get("Ce-Specversion") != "", len(body) > rd.limits.MaxEventBytes
@@ -54,19 +57,36 @@ func (rd *Reader) parseBatch(body []byte) ([]event.Received, error) {
 	return received, nil
 }
 
+func checkEncoding(r *http.Request) error {
+	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
+		return fault.New(fault.WrongMedia, "content encoding %q is not supported", encoding)
+	}
+	return nil
+}
+
 func headerAttributes(h http.Header) (map[string]string, error) {
-	attributes := map[string]string{}
 	for name, values := range h {
-		attribute, ok := strings.CutPrefix(strings.ToLower(name), "ce-")
-		if !ok {
-			continue
-		}
-		if len(values) != 1 {
+		if _, ok := attributeOf(name); ok && len(values) != 1 {
 			return nil, fault.New(fault.Unreadable, "header %s comes %d times", name, len(values))
 		}
-		attributes[attribute] = decodeHeader(values[0])
 	}
-	return attributes, nil
+	return Attributes(h), nil
+}
+
+// Attributes returns what the ce- headers of a request say; those that come
+// several times are joined, as HTTP has it.
+func Attributes(h http.Header) map[string]string {
+	attributes := map[string]string{}
+	for name, values := range h {
+		if attribute, ok := attributeOf(name); ok {
+			attributes[attribute] = decodeHeader(strings.Join(values, ", "))
+		}
+	}
+	return attributes
+}
+
+func attributeOf(header string) (name string, ok bool) {
+	return strings.CutPrefix(strings.ToLower(header), "ce-")
 }
 
 // decodeHeader undoes what the HTTP binding does to values that a header cannot

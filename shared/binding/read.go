@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"io"
 	"net/http"
 
 	"github.com/millrace/millrace/shared/event"
@@ -60,7 +61,7 @@ func (rd *Reader) Events(ctx context.Context, w http.ResponseWriter, r *http.Req
 	if err != nil {
 		return nil, nil, err
 	}
-	if events, err = rd.parse(r, body); err == nil {
+	if events, err = rd.Parse(r, body); err == nil {
 		err = rd.checkSizes(events)
 	}
 	if err != nil {
@@ -72,8 +73,8 @@ func (rd *Reader) Events(ctx context.Context, w http.ResponseWriter, r *http.Req
 
 // Body reads the body of a request, with room as for Events.
 func (rd *Reader) Body(ctx context.Context, w http.ResponseWriter, r *http.Request) (body []byte, release func(), err error) {
-	if encoding := r.Header.Get("Content-Encoding"); encoding != "" && encoding != "identity" {
-		return nil, nil, fault.New(fault.WrongMedia, "content encoding %q is not supported", encoding)
+	if err := checkEncoding(r); err != nil {
+		return nil, nil, err
 	}
 	if r.ContentLength > rd.limits.MaxBodyBytes {
 		return nil, nil, rd.TooLarge()
@@ -85,6 +86,24 @@ func (rd *Reader) Body(ctx context.Context, w http.ResponseWriter, r *http.Reque
 		return nil, nil, err
 	}
 	return body, release, nil
+}
+
+// Whole reads a body whatever it is, with room as for Events. What is over
+// MaxBodyBytes it throws away; size is how much came.
+func (rd *Reader) Whole(ctx context.Context, r *http.Request) (body []byte, size int64, release func(), err error) {
+	s := &share{}
+	most := rd.limits.MaxBodyBytes
+	var rest int64
+	if body, err = rd.read(ctx, s, io.LimitReader(r.Body, most), min(r.ContentLength, most)); err == nil {
+		if rest, err = io.Copy(io.Discard, r.Body); err != nil {
+			err = rd.unread(err)
+		}
+	}
+	if err != nil {
+		rd.room.give(s)
+		return nil, 0, nil, err
+	}
+	return body, int64(len(body)) + rest, func() { rd.room.give(s) }, nil
 }
 
 // TooLarge is the error for what is over a limit; it names them all.

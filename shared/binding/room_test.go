@@ -9,6 +9,7 @@ import (
 	"net/http/httptest"
 	"sync"
 	"testing"
+	"testing/iotest"
 	"time"
 
 	"github.com/millrace/millrace/shared/fault"
@@ -236,5 +237,32 @@ func TestBodySizes(t *testing.T) {
 				t.Error("room is left taken")
 			}
 		}
+	}
+}
+
+// Whole keeps the beginning of what is too large, and knows how much came.
+func TestWhole(t *testing.T) {
+	t.Parallel()
+	for _, size := range []int{0, 10, largest, largest + 1, 10 * largest} {
+		for _, declared := range []int64{int64(size), -1} {
+			rd := narrow()
+			body, came, release, err := rd.Whole(t.Context(), from(t.Context(), bytes.NewReader(make([]byte, size)), declared))
+			if err != nil || came != int64(size) || len(body) != min(size, largest) {
+				t.Fatalf("%d bytes, declared %d: kept %d of %d, %v", size, declared, len(body), came, err)
+			}
+			release()
+			if rd.free() != 4*largest {
+				t.Error("room is left taken")
+			}
+		}
+	}
+	rd := narrow()
+	broken := io.MultiReader(bytes.NewReader(make([]byte, 2*largest)), iotest.ErrReader(io.ErrUnexpectedEOF))
+	body, _, _, err := rd.Whole(t.Context(), from(t.Context(), broken, -1))
+	if wantsKind(t, err, fault.Unreadable); body != nil {
+		t.Errorf("%d bytes", len(body))
+	}
+	if rd.free() != 4*largest {
+		t.Error("room is left taken by what ended early")
 	}
 }

@@ -1,6 +1,7 @@
 package event
 
 import (
+	"bytes"
 	"maps"
 
 	"github.com/go-json-experiment/json"
@@ -29,4 +30,31 @@ func Envelope(raw []byte) []byte {
 		return []byte("{}")
 	}
 	return out
+}
+
+// Attributes returns what can be read of the attributes of an event in JSON that
+// is none, or of which only the beginning is there: of each name the first, none
+// longer than an attribute may be.
+func Attributes(raw []byte) map[string]string {
+	dec := jsontext.NewDecoder(bytes.NewBuffer(raw), jsontext.AllowDuplicateNames(true), jsontext.AllowInvalidUTF8(true))
+	found := map[string]string{}
+	if tok, err := dec.ReadToken(); err != nil || tok.Kind() != '{' {
+		return found
+	}
+	for dec.PeekKind() == '"' && len(found) < 2*MaxExtras {
+		tok, err := dec.ReadToken()
+		if err != nil {
+			return found
+		}
+		name := tok.String()
+		value, err := dec.ReadValue()
+		if err != nil {
+			return found
+		}
+		text, err := scalar(name, value)
+		if _, known := found[name]; err == nil && !known && attributeName(name) && len(text) <= MaxOther {
+			found[name] = text
+		}
+	}
+	return found
 }

@@ -260,3 +260,23 @@ func TestEnvelope(t *testing.T) {
 		}
 	}
 }
+
+func TestAttributes(t *testing.T) {
+	t.Parallel()
+	for _, test := range []struct {
+		raw  string
+		want map[string]string
+	}{
+		{`{"id":"a","sequence":0,"x":true,"time":"noon","data":{"id":"b"},"type":null,"subject":"é"}`, map[string]string{"id": "a", "sequence": "0", "x": "true", "time": "noon", "subject": "é"}},
+		{`{"id":"a","id":"b","Id":"c","data_base64":"AA==","source":["s"]}`, map[string]string{"id": "a"}},
+		{`{"id":"a","data":"cut o`, map[string]string{"id": "a"}},
+		{`{"id":"` + strings.Repeat("a", MaxOther+1) + `","type":"t"}`, map[string]string{"type": "t"}},
+		{`{"id":"a" "type":"t"}`, map[string]string{"id": "a"}},
+		{`[{"id":"a"}]`, map[string]string{}},
+		{``, map[string]string{}},
+	} {
+		if diff := cmp.Diff(test.want, Attributes([]byte(test.raw))); diff != "" {
+			t.Errorf("%s: %s", test.raw, diff)
+		}
+	}
+}

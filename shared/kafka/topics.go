@@ -10,3 +10,7 @@ func Events(function string) string { return function + "-events" }
 
 // DeadLetters is the topic for what a function's trigger could not hand over.
 func DeadLetters(function string) string { return Events(function) + "-dead-letter" }
+
+// OtherDeadLetters is the topic for what comes by a Knative Broker, cannot be
+// taken, and names no function.
+const OtherDeadLetters = "events-dead-letter"

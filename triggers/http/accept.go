@@ -77,6 +77,9 @@ var hints = map[string]string{
 // check holds one event to all that is known before its function sees it.
 func (g *Gateway) check(r event.Received, who grants, now time.Time) error {
 	err := r.Err
+	if errors.Is(err, event.ErrTooLarge) {
+		return g.reader.TooLarge()
+	}
 	if err == nil {
 		err = r.Event.Validate(now)
 	}

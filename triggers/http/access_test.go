@@ -128,27 +128,30 @@ func TestGrants(t *testing.T) {
 		status int
 		text   string
 	}{
-		"allowed":            {nil, one("globex", "ledger.posted.v1"), 202, ""},
-		"a type by prefix":   {nil, one("acme", "trade.cancelled.v1"), 202, ""},
-		"another tenant":     {nil, one("initech", "trade.executed.v1"), 403, `the token does not allow the tenant \"initech\"`},
-		"another type":       {nil, one("acme", "ledger.reversed.v1"), 403, `the token does not allow the type \"ledger.reversed.v1\"`},
-		"no claims":          {map[string]any{"tenants": nil, "event_types": nil}, one("acme", "trade.executed.v1"), 403, "tenant"},
-		"no types":           {map[string]any{"event_types": nil}, one("acme", "trade.executed.v1"), 403, "type"},
-		"odd claims":         {map[string]any{"tenants": 7, "event_types": true}, one("acme", "trade.executed.v1"), 403, "tenant"},
-		"text claims":        {map[string]any{"tenants": "acme", "event_types": "y trade.executed.v1"}, one("acme", "trade.executed.v1"), 202, ""},
-		"a tenant of words":  {map[string]any{"tenants": "acme corp"}, one("acme", "trade.executed.v1"), 403, "tenant"},
-		"everything":         {map[string]any{"tenants": []string{"*"}, "event_types": "*"}, one("initech", "ledger.reversed.v1"), 202, ""},
-		"half a word":        {map[string]any{"event_types": "trade.exec*"}, one("acme", "trade.executed.v1"), 403, "type"},
-		"a tenant's prefix":  {map[string]any{"tenants": "ac*"}, one("acme", "trade.executed.v1"), 403, "tenant"},
-		"a trusted subject":  {map[string]any{"sub": "system:serviceaccount:eventing:trigger", "tenants": nil}, one("initech", "ledger.reversed.v1"), 202, ""},
-		"plain":              {nil, plain("/v1/events/", "acme", "trade.executed.v1"), 202, "trade-events"},
-		"plain, tenant":      {nil, plain("/v1/events/", "initech", "trade.executed.v1"), 403, "initech"},
-		"plain, type":        {nil, plain("/v1/events/", "acme", "agent.signed-in.v1"), 403, "agent.signed-in.v1"},
-		"call":               {nil, plain("/v1/calls/", "acme", "trade.executed.v1"), 200, "applied"},
-		"call, tenant":       {nil, plain("/v1/calls/", "initech", "trade.executed.v1"), 403, "initech"},
-		"call, type":         {nil, plain("/v1/calls/", "acme", "agent.signed-in.v1"), 403, "agent.signed-in.v1"},
-		"one within a batch": {nil, request{"/v1/events", binding.BatchMedia, batch(event("acme", "trade.x"), event("initech", "trade.x"), event("acme", "trade.x")), nil}, 403, `event 1 (id \"e\"): the token does not allow the tenant \"initech\"; nothing of the request was taken`},
-		"a type in a batch":  {nil, request{"/v1/events", binding.BatchMedia, batch(event("acme", "trade.x"), event("acme", "agent.x")), nil}, 403, `event 1 (id \"e\"): the token does not allow the type \"agent.x\"`},
+		"allowed":             {nil, one("globex", "ledger.posted.v1"), 202, ""},
+		"a type by prefix":    {nil, one("acme", "trade.cancelled.v1"), 202, ""},
+		"another tenant":      {nil, one("initech", "trade.executed.v1"), 403, `the token does not allow the tenant \"initech\"`},
+		"another type":        {nil, one("acme", "ledger.reversed.v1"), 403, `the token does not allow the type \"ledger.reversed.v1\"`},
+		"no claims":           {map[string]any{"tenants": nil, "event_types": nil}, one("acme", "trade.executed.v1"), 403, "tenant"},
+		"no types":            {map[string]any{"event_types": nil}, one("acme", "trade.executed.v1"), 403, "type"},
+		"odd claims":          {map[string]any{"tenants": 7, "event_types": true}, one("acme", "trade.executed.v1"), 403, "tenant"},
+		"text claims":         {map[string]any{"tenants": "acme", "event_types": "y trade.executed.v1"}, one("acme", "trade.executed.v1"), 202, ""},
+		"a tenant of words":   {map[string]any{"tenants": "acme corp"}, one("acme", "trade.executed.v1"), 403, "tenant"},
+		"everything":          {map[string]any{"tenants": []string{"*"}, "event_types": "*"}, one("initech", "ledger.reversed.v1"), 202, ""},
+		"half a word":         {map[string]any{"event_types": "trade.exec*"}, one("acme", "trade.executed.v1"), 403, "type"},
+		"a tenant's prefix":   {map[string]any{"tenants": "ac*"}, one("acme", "trade.executed.v1"), 403, "tenant"},
+		"a trusted subject":   {map[string]any{"sub": "system:serviceaccount:eventing:trigger", "tenants": nil}, one("initech", "ledger.reversed.v1"), 202, ""},
+		"a trusted one, bad":  {map[string]any{"sub": "system:serviceaccount:eventing:trigger"}, request{"/", binding.StructuredMedia, structured("e", map[string]any{"source": "/millrace/x"}), nil}, 202, ""},
+		"the same, no Broker": {map[string]any{"sub": "system:serviceaccount:eventing:trigger"}, request{"/v1/events", binding.StructuredMedia, structured("e", map[string]any{"source": "/millrace/x"}), nil}, 400, "is reserved"},
+		"somebody's, bad":     {nil, request{"/", binding.StructuredMedia, structured("e", map[string]any{"source": "/millrace/x"}), nil}, 400, "is reserved"},
+		"plain":               {nil, plain("/v1/events/", "acme", "trade.executed.v1"), 202, "trade-events"},
+		"plain, tenant":       {nil, plain("/v1/events/", "initech", "trade.executed.v1"), 403, "initech"},
+		"plain, type":         {nil, plain("/v1/events/", "acme", "agent.signed-in.v1"), 403, "agent.signed-in.v1"},
+		"call":                {nil, plain("/v1/calls/", "acme", "trade.executed.v1"), 200, "applied"},
+		"call, tenant":        {nil, plain("/v1/calls/", "initech", "trade.executed.v1"), 403, "initech"},
+		"call, type":          {nil, plain("/v1/calls/", "acme", "agent.signed-in.v1"), 403, "agent.signed-in.v1"},
+		"one within a batch":  {nil, request{"/v1/events", binding.BatchMedia, batch(event("acme", "trade.x"), event("initech", "trade.x"), event("acme", "trade.x")), nil}, 403, `event 1 (id \"e\"): the token does not allow the tenant \"initech\"; nothing of the request was taken`},
+		"a type in a batch":   {nil, request{"/v1/events", binding.BatchMedia, batch(event("acme", "trade.x"), event("acme", "agent.x")), nil}, 403, `event 1 (id \"e\"): the token does not allow the type \"agent.x\"`},
 	} {
 		answer := w.with(t, token(t, jose.RS256, "one", rsaKey(), i.claims(test.claims)), test.request)
 		answer.wants(t, name, test.status, test.text)
@@ -157,6 +160,7 @@ func TestGrants(t *testing.T) {
 		}
 	}
 	w.stored(t, 6)
+	w.letters(t, tradeLetters, 1) // a Broker's Trigger would not send it again
 }
 
 // Keys change: a new one counts when its first token comes, and one that was

@@ -11,6 +11,9 @@
 //   - Nothing enters Kafka that is sure to become a dead letter: events are held
 //     to the event contract here, and a request with one that breaks it is
 //     refused whole.
+//   - What a Broker's Trigger brings is not refused for what it says, since a
+//     Broker drops that: it becomes a dead letter in Kafka, on all replicas in
+//     sync, and is answered with 202 then.
 //   - A synchronous call answers what was decided, after the commit. It is no
 //     part of any order in Kafka.
 //   - Everything has a limit: bytes of headers, bodies and events, requests in
@@ -21,17 +24,19 @@
 //
 // # The way of a request
 //
-// routes.go finds the handler, access.go and keys.go say who it is, room is
-// taken, events.go, plain.go or calls.go read it, accept.go checks each event,
-// trace.go gives it a trace, and produce.go puts it into Kafka, or calls.go
-// posts it to the function. framing.go refuses what two servers could read
-// differently.
+// routes.go finds the handler, access.go and keys.go say who it is, events.go,
+// plain.go, calls.go or bury.go read it, room is taken, accept.go checks each
+// event, trace.go gives it a trace, and produce.go puts it into Kafka, or calls.go
+// posts it to the function. letter.go makes dead letters of what a Broker brought.
+// framing.go refuses what two servers could read differently.
 //
 // What a crash does:
 //
 //	before the records are in Kafka    the client has no answer and sends again
 //	after that, before the answer      the same; the events are there twice, and
 //	                                   the function takes each once
+//	a dead letter sent, no answer yet  the Broker sends the event again, and it is
+//	                                   in the dead-letter topic twice
 //	in a call, before the commit       nothing happened; the client calls again
 //	after the commit                   the client calls again with the same id,
 //	                                   and hears the first outcome

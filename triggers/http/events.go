@@ -25,9 +25,12 @@ type receiptOfOne struct {
 	Offset    int64  `json:"offset"`
 }
 
-// serveDelivery takes events as a Broker's Trigger posts them: its answer has to
-// be empty, or it would be taken for an event in reply.
+// serveDelivery takes events as a Broker posts them: its answer has to be empty,
+// or it would be taken for an event in reply.
 func (g *Gateway) serveDelivery(ctx context.Context, v *visit) error {
+	if v.who.trusted {
+		return g.serveTrigger(ctx, v)
+	}
 	if _, err := g.takeEvents(ctx, v); err != nil {
 		return err
 	}
@@ -76,25 +79,36 @@ func (g *Gateway) take(ctx context.Context, v *visit, received []event.Received)
 	if err != nil {
 		return receipt{}, err
 	}
-	told := g.follow(v, "accept", events)
-	records := make([]*sarama.ProducerMessage, len(events))
-	for n, e := range events {
-		records[n] = record(e)
-	}
-	if len(records) > 0 {
-		v.stay() // what is being sent needs the room, also when nobody waits any more
-		err := g.producer.send(ctx, records, v.leave)
-		told(err)
-		if err != nil {
-			return receipt{}, &unavailableError{"Kafka has not acknowledged the events in time; send them again with the same ids: what is there already is known by them", err}
-		}
+	records, err := g.put(ctx, v, events, nil)
+	if err != nil {
+		return receipt{}, err
 	}
 	out := receipt{Events: make([]receiptOfOne, len(events))}
 	for n, e := range events {
 		out.Events[n] = receiptOfOne{e.ID, records[n].Topic, records[n].Partition, records[n].Offset}
-		g.metrics.events.WithLabelValues(e.Function()).Inc()
 	}
 	return out, nil
+}
+
+// put returns the records that Kafka has: those of the events, and others.
+func (g *Gateway) put(ctx context.Context, v *visit, events []*event.Event, others []*sarama.ProducerMessage) ([]*sarama.ProducerMessage, error) {
+	told := g.follow(v, "accept", events)
+	records := make([]*sarama.ProducerMessage, len(events), len(events)+len(others))
+	for n, e := range events {
+		records[n] = record(e)
+	}
+	if records = append(records, others...); len(records) > 0 {
+		v.stay() // what is being sent needs the room, also when nobody waits any more
+		err := g.producer.send(ctx, records, v.leave)
+		told(err)
+		if err != nil {
+			return nil, &unavailableError{"Kafka has not acknowledged the events in time; send them again with the same ids: what is there already is known by them", err}
+		}
+	}
+	for _, e := range events {
+		g.metrics.events.WithLabelValues(e.Function()).Inc()
+	}
+	return records, nil
 }
 
 func record(e *event.Event) *sarama.ProducerMessage {

@@ -19,6 +19,8 @@ type metrics struct {
 	inFlight prometheus.Gauge
 	events   *prometheus.CounterVec
 	calls    *prometheus.CounterVec
+
+	deadLetters *prometheus.CounterVec
 }
 
 func newMetrics() *metrics {
@@ -30,9 +32,16 @@ func newMetrics() *metrics {
 		inFlight: prometheus.NewGauge(prometheus.GaugeOpts{Name: "millrace_http_requests_in_flight", Help: "Requests that have room; those whose client has gone too, while Kafka is still at them."}),
 		events:   prometheus.NewCounterVec(prometheus.CounterOpts{Name: "millrace_http_events_total", Help: "Events that Kafka acknowledged, by function."}, []string{"function"}),
 		calls:    prometheus.NewCounterVec(prometheus.CounterOpts{Name: "millrace_http_calls_total", Help: "Synchronous calls, by function and what came of them: applied, refused, parked, dead-letter, or how they failed."}, []string{"function", "outcome"}),
+
+		deadLetters: prometheus.NewCounterVec(prometheus.CounterOpts{Name: "millrace_http_dead_letters_total", Help: "What a Knative Broker brought and cannot be taken, put into a dead-letter topic, by topic and what is wrong."}, []string{"topic", "reason"}),
 	}
-	m.registry.MustRegister(m.requests, m.seconds, m.inFlight, m.events, m.calls,
+	m.registry.MustRegister(m.deadLetters, m.requests, m.seconds, m.inFlight, m.events, m.calls,
 		collectors.NewGoCollector(), collectors.NewProcessCollector(collectors.ProcessCollectorOpts{}))
+	for _, topic := range letterTopics() { // a counter that begins at one has not increased
+		for _, kind := range []fault.Kind{fault.Invalid, fault.Unreadable, fault.TooLarge, fault.WrongMedia} {
+			m.deadLetters.WithLabelValues(topic, kind.String())
+		}
+	}
 	return m
 }
 

@@ -55,9 +55,19 @@ func (p *producer) sendAll(ctx context.Context, records []*sarama.ProducerMessag
 	}
 	p.retire(client)
 	if failed, ok := errors.AsType[sarama.ProducerErrors](err); ok && len(failed) > 0 {
-		return fmt.Errorf("Kafka did not take %d of %d records, the first: %w", len(failed), len(records), failed[0].Err)
+		return fmt.Errorf("Kafka did not take %d of %d records, one of them: %w", len(failed), len(records), worst(failed))
 	}
 	return err
+}
+
+// worst is the error that sending again does not mend, if there is one.
+func worst(failed sarama.ProducerErrors) error {
+	for _, f := range failed {
+		if errors.Is(f.Err, sarama.ErrMessageSizeTooLarge) {
+			return f.Err
+		}
+	}
+	return failed[0].Err
 }
 
 // take returns a connection to use; users.Done gives it back. While Kafka is

@@ -41,7 +41,7 @@ func (g *Gateway) Handler(stopping context.Context) http.Handler {
 // SubscriberHandler serves a Broker's Trigger, without authentication.
 func (g *Gateway) SubscriberHandler(stopping context.Context) http.Handler {
 	mux := http.NewServeMux()
-	g.handle(mux, routes[0], nil, false)
+	g.handle(mux, route{routes[0].path, (*Gateway).serveTrigger}, nil, false)
 	return g.rest(stopping, mux)
 }
 
@@ -111,6 +111,8 @@ type unavailableError struct {
 }
 
 func (e *unavailableError) Error() string { return e.what + ": " + e.cause.Error() }
+
+func (e *unavailableError) Unwrap() error { return e.cause }
 
 // refuse answers with an error. It logs what a client cannot see.
 func (g *Gateway) refuse(w http.ResponseWriter, r *http.Request, route string, err error) {

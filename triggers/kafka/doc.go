@@ -49,11 +49,8 @@
 //
 // # Dead letters
 //
-// A dead letter is the raw record, with its key, value and headers, and these
-// headers: ce_knativeerrordest (the sink), ce_knativeerrorcode (its status, if
-// it was asked), ce_knativeerrordata (its answer, or what is wrong with the
-// record, in base64 as Knative writes it), millrace-cause (the same to read)
-// and millrace-origin (topic/partition/offset).
+// A dead letter is the raw record, with headers that say why it is there:
+// docs/events.md describes it, and package deadletter makes it.
 //
 // # As a Knative source
 //

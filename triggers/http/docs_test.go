@@ -1,0 +1,54 @@
+package gateway
+
+import (
+	"os"
+	"os/exec"
+	"regexp"
+	"strings"
+	"testing"
+)
+
+// The examples of docs/http.md that put events into Kafka run as they stand, and
+// answer what stands below them.
+func TestExamplesOfTheDocumentation(t *testing.T) {
+	t.Parallel()
+	if _, err := exec.LookPath("curl"); err != nil {
+		t.Skip("SKIPPED: there is no curl, so nobody knows whether the examples of docs/http.md work")
+	}
+	text, err := os.ReadFile("../../docs/http.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	w := newWorld(t, nil)
+	_, section, _ := strings.Cut(string(text), "## Into Kafka")
+	section, _, _ = strings.Cut(section, "## Calls")
+	blocks := regexp.MustCompile(`(?m)(^    .*\n)+`).FindAllString(section, -1)
+	ran := 0
+	for n, block := range blocks {
+		if !strings.HasPrefix(block, "    curl ") {
+			continue
+		}
+		ran++
+		command := strings.ReplaceAll(block, "http://127.0.0.1:18077", w.url)
+		got, err := exec.CommandContext(t.Context(), "sh", "-c", "curl() { command curl -sS \"$@\"; }\n"+command).CombinedOutput()
+		if err != nil {
+			t.Errorf("%s: %v\n%s", command, err, got)
+		}
+		want := `{"events":[{"id":"`
+		if n+1 < len(blocks) && strings.HasPrefix(blocks[n+1], "    {") {
+			want = strings.TrimSpace(blocks[n+1])
+		}
+		if !strings.HasPrefix(withoutPlaces(string(got)), withoutPlaces(want)) {
+			t.Errorf("%s answers\n%s\nand not\n%s", block, got, want)
+		}
+	}
+	if ran < 7 {
+		t.Errorf("%d examples ran", ran)
+	}
+	w.stored(t, 5)
+}
+
+// withoutPlaces takes out where in Kafka an event is.
+func withoutPlaces(answer string) string {
+	return regexp.MustCompile(`"(partition|offset)":\d+`).ReplaceAllString(answer, `"$1":0`)
+}
