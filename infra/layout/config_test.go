@@ -9,6 +9,7 @@ import (
 	"os"
 	"path/filepath"
 	"reflect"
+	"regexp"
 	"strings"
 	"testing"
 )
@@ -86,6 +87,7 @@ func structRows(t *testing.T, s *ast.StructType) string {
 	t.Helper()
 	var rows strings.Builder
 	var comment string
+	variables := variablesOf(s)
 	for _, field := range s.Fields.List {
 		if text := strings.Join(strings.Fields(field.Doc.Text()), " "); text != "" {
 			comment = text
@@ -109,8 +111,56 @@ func structRows(t *testing.T, s *ast.StructType) string {
 		text := strings.TrimPrefix(comment, "Required: ")
 		if text == "" {
 			t.Errorf("the setting %s has no comment", name)
+			continue
 		}
-		fmt.Fprintf(&rows, "| `%s` | %s | %s |\n", name, value, strings.ToUpper(text[:1])+text[1:])
+		fmt.Fprintf(&rows, "| `%s` | %s | %s |\n", name, value, sentence(text, variables))
 	}
 	return rows.String()
+}
+
+// variablesOf tells by what variable each field is set.
+func variablesOf(s *ast.StructType) map[string]string {
+	variables := map[string]string{}
+	for _, field := range s.Fields.List {
+		if field.Tag == nil || len(field.Names) == 0 {
+			continue
+		}
+		if name := reflect.StructTag(strings.Trim(field.Tag.Value, "`")).Get("env"); name != "" {
+			variables[field.Names[0].Name] = name
+		}
+	}
+	return variables
+}
+
+var (
+	word  = regexp.MustCompile(`\b[A-Z]\w*\b`)
+	being = regexp.MustCompile("^`[A-Z_]+`(?: and `[A-Z_]+`)? (?:is|are) ")
+)
+
+// sentence makes of a comment what an operator reads, who knows the variables
+// and not the fields: "Shards is how many" becomes "How many".
+func sentence(comment string, variables map[string]string) string {
+	text := word.ReplaceAllStringFunc(comment, func(field string) string {
+		if variable, ok := variables[field]; ok {
+			return "`" + variable + "`"
+		}
+		return field
+	})
+	text = being.ReplaceAllString(text, "")
+	return strings.ToUpper(text[:1]) + text[1:]
+}
+
+func TestSentencesAreForOperators(t *testing.T) {
+	t.Parallel()
+	variables := map[string]string{"Shards": "SHARDS", "RetryMin": "RETRY_MIN", "Retries": "RETRIES"}
+	for comment, want := range map[string]string{
+		"Shards is how many.":                 "How many.",
+		"Shards and Retries are how many.":    "How many.",
+		"Retries bounds it, as Shards; Other": "`RETRIES` bounds it, as `SHARDS`; Other",
+		"the URL":                             "The URL",
+	} {
+		if got := sentence(comment, variables); got != want {
+			t.Errorf("%q, want %q", got, want)
+		}
+	}
 }

@@ -15,11 +15,12 @@ import (
 type Security struct {
 	// TLS encrypts the connection.
 	TLS bool `env:"KAFKA_NET_TLS_ENABLE" envDefault:"false"`
-	// CACert is trusted beside the system's own, as PEM.
+	// CACert is a certificate trusted beside the system's own, as PEM.
 	CACert string `env:"KAFKA_NET_TLS_CA_CERT"`
-	// Cert and Key are the client's own, as PEM.
+	// Cert is the client's own certificate, as PEM.
 	Cert string `env:"KAFKA_NET_TLS_CERT"`
-	Key  string `env:"KAFKA_NET_TLS_KEY"`
+	// Key is the key of that certificate, as PEM.
+	Key string `env:"KAFKA_NET_TLS_KEY"`
 	// SASL turns authentication on, by User and Password.
 	SASL     bool   `env:"KAFKA_NET_SASL_ENABLE" envDefault:"false"`
 	User     string `env:"KAFKA_NET_SASL_USER"`

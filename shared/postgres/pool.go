@@ -11,7 +11,7 @@ import (
 
 // Config is how a process connects.
 type Config struct {
-	// Required: a postgres:// URL, or libpq's words.
+	// Required: where the database is: postgres://..., or libpq's words.
 	URL string `env:"DATABASE_URL"`
 	// MaxConns bounds the connections of this process: instances times this
 	// stays below the server's max_connections.

@@ -17,14 +17,15 @@ import (
 // Config is what a function process reads from its environment.
 type Config struct {
 	// Port is where it listens, on all addresses, unless ListenAddress says else.
-	Port          int    `env:"PORT" envDefault:"8080"`
+	Port int `env:"PORT" envDefault:"8080"`
+	// ListenAddress is a whole address, such as 127.0.0.1:8080.
 	ListenAddress string `env:"LISTEN_ADDRESS"`
 	// Service and Revision name the process in logs; Knative sets them.
 	Service  string `env:"K_SERVICE"`
 	Revision string `env:"K_REVISION"`
 
 	Postgres postgres.Config
-	// Required: redis:// or rediss:// URL of a server, or of a cluster with its
+	// Required: the redis:// or rediss:// URL of a server, or of a cluster with its
 	// other nodes as addr= parameters.
 	RedisURL string `env:"REDIS_URL"`
 	// Required: where emitted events and dead letters go, host:port each.

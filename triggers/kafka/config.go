@@ -39,7 +39,7 @@ type Config struct {
 	Sink string `env:"K_SINK"`
 	// Overrides are extensions set on every event: {"extensions":{"name":"value"}}.
 	Overrides string `env:"K_CE_OVERRIDES"`
-	// CACerts are trusted for the sink beside the system's own, as PEM.
+	// CACerts are certificates trusted for the sink beside the system's own, as PEM.
 	CACerts string `env:"K_CA_CERTS"`
 	// Audience asks for an OIDC token with each request: not supported, refused
 	// at start.

@@ -23,7 +23,7 @@ type Config struct {
 	ListenAddress string `env:"LISTEN_ADDRESS"`
 
 	Postgres postgres.Config
-	// Required: redis:// or rediss:// URL of a server, or of a cluster with its
+	// Required: the redis:// or rediss:// URL of a server, or of a cluster with its
 	// other nodes as addr= parameters.
 	RedisURL string `env:"REDIS_URL"`
 	// Required: where events and dead letters go, host:port each.
