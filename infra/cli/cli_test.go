@@ -52,7 +52,9 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 	}{
 		"no such flag":        {[]string{"up", "--prot", "1"}, 2, "(try: millrace up --help)"},
 		"no such command":     {[]string{"down"}, 2, `unknown command "down"`},
-		"an argument":         {[]string{"status", "trade"}, 2, "(try: millrace status --help)"},
+		"a mistyped command":  {[]string{"stauts", "--watch"}, 2, `unknown command "stauts", did you mean status? (try: millrace --help)`},
+		"a mistyped flag":     {[]string{"send", "--tennant", "acme"}, 2, "unknown flag: --tennant, did you mean --tenant? (try: millrace send --help)"},
+		"an argument":         {[]string{"status", "trade"}, 2, `it takes no arguments, and got "trade" (try: millrace status --help)`},
 		"status, nothing up":  {[]string{"status", "--dir", empty}, 1, "no platform runs on " + empty + ", and KAFKA_BROKERS is not set: start it with `millrace up`"},
 		"send, nothing up":    {[]string{"send", "--dir", empty, "--data", "{}", "--type", "trade.executed.v1", "--tenant", "t", "--subject", "s"}, 1, "KAFKA_BROKERS"},
 		"send, no such file":  {[]string{"send", "--file", filepath.Join(empty, "none")}, 1, "no such file"},
@@ -67,6 +69,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		"simulate, no rate":   {[]string{"simulate", "--rate", "0", "--duration", "1s"}, 2, "--events"},
 		"bench, no runs":      {[]string{"bench", "--runs", "0"}, 2, "--runs and --events"},
 		"simulate, no Kafka":  {[]string{"simulate", "--dir", empty}, 1, "KAFKA_BROKERS is not set"},
+		"version":             {[]string{"--version"}, 0, ", go1."},
 		"help":                {[]string{"up", "--help"}, 0, "KAFKA_BROKERS"},
 		"help without a word": {nil, 0, "millrace send"},
 	} {
@@ -114,9 +117,9 @@ type upProcess struct {
 	out *bufio.Reader
 }
 
-func startUp(t *testing.T, f platform.Folders) *upProcess {
+func startUp(t *testing.T, f platform.Folders, flags ...string) *upProcess {
 	t.Helper()
-	cmd := exec.Command(os.Args[0], "up", "--kafka-port=0", "--postgres-port=0", "--redis-port=0", "--functions-port=0")
+	cmd := exec.Command(os.Args[0], append(flags, "up", "--kafka-port=0", "--postgres-port=0", "--redis-port=0", "--functions-port=0")...)
 	cmd.Env = append(os.Environ(), "CLI_TEST_ROLE=millrace", "KAFKA_BROKERS=", "DATABASE_URL=", "REDIS_URL=")
 	cmd.Dir = f.Root
 	pipe, err := cmd.StdoutPipe()
@@ -176,8 +179,10 @@ func TestUpSurvivesKillAndStopsOnSignal(t *testing.T) {
 		}
 	}
 
-	third := startUp(t, f)
-	third.readTo(t, "Ctrl-C drains")
+	third := startUp(t, f, "--dir", f.Data)
+	if out := third.readTo(t, "Ctrl-C drains"); strings.Count(out, " --dir "+f.Data+" s") != 2 { // send and status
+		t.Errorf("its hints do not lead to its folder:\n%s", out)
+	}
 	if at, err = platform.ReadAddresses(f.Data); err != nil {
 		t.Fatal(err)
 	}

@@ -84,15 +84,11 @@ Start with "millrace up", leave it running, and open a second terminal.`,
   millrace status --watch                        # lag, throughput, dead letters
   millrace status --entity acme/trade/account-1  # one account
   millrace new visit                             # a function of your own`,
+		Version:       version(buildInfo()),
 		SilenceErrors: true,
 		SilenceUsage:  true,
-		Args: func(c *cobra.Command, args []string) error {
-			if len(args) > 0 {
-				return &usageError{command: c.CommandPath(), err: fmt.Errorf("unknown command %q", args[0])}
-			}
-			return nil
-		},
-		RunE: func(c *cobra.Command, _ []string) error { return c.Help() },
+		Args:          noArgs,
+		RunE:          func(c *cobra.Command, _ []string) error { return c.Help() },
 	}
 	root.SetIn(streams.In)
 	root.SetOut(streams.Out)
@@ -101,18 +97,21 @@ Start with "millrace up", leave it running, and open a second terminal.`,
 	root.AddCommand(a.upCommand(), a.sendCommand(), a.simulateCommand(), a.statusCommand(), a.benchCommand(), a.soakCommand(), a.newCommand(),
 		a.verifyCommand())
 	root.CompletionOptions.HiddenDefaultCmd = true
-	root.SetFlagErrorFunc(func(c *cobra.Command, err error) error {
-		return &usageError{command: c.CommandPath(), err: err}
-	})
+	root.SetFlagErrorFunc(flagError)
+	root.SetVersionTemplate("{{.Version}}\n")
 	return root
 }
 
 // noArgs refuses arguments with an error that says how to go on.
 func noArgs(c *cobra.Command, args []string) error {
-	if err := cobra.NoArgs(c, args); err != nil {
-		return &usageError{command: c.CommandPath(), err: err}
+	switch {
+	case len(args) == 0:
+		return nil
+	case c.HasSubCommands():
+		return unknownCommand(c, args[0])
+	default:
+		return &usageError{command: c.CommandPath(), err: fmt.Errorf("it takes no arguments, and got %q", args[0])}
 	}
-	return nil
 }
 
 // folders are the checkout that the working directory is in, if it is in one,

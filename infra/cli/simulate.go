@@ -150,7 +150,7 @@ func (a *app) simulate(ctx context.Context, s traffic.Settings) error {
 	sim.bar = terminal.NewBar(a.Err, "sending", sim.total())
 	err = sim.run(ctx, stopped)
 	sim.bar.Clear()
-	sim.summary(a.Out)
+	sim.summary(a.Out, a.command())
 	return err
 }
 

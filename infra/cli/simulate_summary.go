@@ -22,7 +22,7 @@ func trafficFlags(c *cobra.Command, s *traffic.Settings, only *[]string) {
 }
 
 // summary says what was sent.
-func (s *simulation) summary(out io.Writer) {
+func (s *simulation) summary(out io.Writer, command string) {
 	e := s.generator.Expected()
 	rate := func(n int) float64 { return float64(n) / s.took.Seconds() }
 	acked := s.producer.Acked()
@@ -54,5 +54,5 @@ func (s *simulation) summary(out io.Writer) {
 			fmt.Fprintf(out, "  %10d %s\n", of.n, of.words)
 		}
 	}
-	fmt.Fprintf(out, "\nSee what became of them: %s status --watch. The same again: --seed %d\n", command(), s.settings.Seed)
+	fmt.Fprintf(out, "\nSee what became of them: %s status --watch. The same again: --seed %d\n", command, s.settings.Seed)
 }

@@ -4,6 +4,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"regexp"
 	"strings"
 	"time"
 
@@ -32,7 +33,7 @@ See its effect:
   psql '%s' -c 'SELECT * FROM millrace.audit'
 
 Ctrl-C drains and stops everything.
-`, took.Seconds(), shorten(f.Data), firstEvent(command()), firstCall(at), command(), at.DatabaseURL)
+`, took.Seconds(), shorten(f.Data), firstEvent(a.command()), firstCall(at), a.command(), at.DatabaseURL)
 }
 
 // firstEvent is a command that sends a trade.
@@ -53,13 +54,25 @@ func firstCall(at platform.Addresses) string {
 }
 
 // command is how this program was called, in the shortest way to call it again
-// from here.
-func command() string {
+// from here, on the same data.
+func (a *app) command() string {
 	program, err := os.Executable()
 	if err != nil {
-		return "millrace"
+		program = "millrace"
 	}
-	return shorten(program)
+	command := quote(shorten(program))
+	if a.data != "" {
+		command += " --dir " + quote(a.data)
+	}
+	return command
+}
+
+// quote makes text one word of a shell.
+func quote(text string) string {
+	if regexp.MustCompile(`^[\w./:@%+=,-]+$`).MatchString(text) {
+		return text
+	}
+	return "'" + strings.ReplaceAll(text, "'", `'\''`) + "'"
 }
 
 // shorten names a file relative to the working directory if it is below it.

@@ -78,7 +78,7 @@ func Start(ctx context.Context, cfg Config) (_ *Platform, err error) {
 	if cfg.Reporter == nil {
 		cfg.Reporter = stack.Silent{}
 	}
-	if err := cfg.Folders.make(); err != nil {
+	if err := errors.Join(cfg.checkRanges(), cfg.Folders.make()); err != nil {
 		return nil, err
 	}
 	p := &Platform{cfg: cfg, units: map[string]*Unit{}}
@@ -110,8 +110,8 @@ func lock(f Folders) (func(), error) {
 }
 
 // prepare does all that can go wrong before anything is started: it ends what
-// an earlier run left of the services, checks that their ports are free, and
-// builds their programs.
+// an earlier run left over, checks that all ports are free, and then, as that
+// takes longest, builds the programs.
 func (p *Platform) prepare(ctx context.Context) (err error) {
 	if p.cfg.Functions == nil {
 		p.cfg.Functions = FindFunctions(p.cfg.Folders.Root)
@@ -122,18 +122,8 @@ func (p *Platform) prepare(ctx context.Context) (err error) {
 	if p.ports, err = newPortRange(p.cfg.FunctionsPort); err != nil {
 		return err
 	}
-	// The addresses of the stores are not known yet; names and ports are.
-	for _, s := range services(p.cfg.Folders, Addresses{}, p.cfg.Functions, p.ports) {
-		ended, err := s.reclaim(p.cfg.Folders)
-		if err != nil {
-			return err
-		}
-		if ended {
-			p.cfg.Reporter.Note("ended " + s.Name + ", which an earlier run left over")
-		}
-		if err := stack.CheckPort(s.Name, s.port, "--functions-port"); err != nil {
-			return err
-		}
+	if err := p.checkPorts(); err != nil {
+		return err
 	}
 	return build(ctx, p.cfg.Folders, p.cfg.Functions, p.cfg.BuildFlags, p.cfg.Reporter)
 }
@@ -185,6 +175,7 @@ func (p *Platform) startKind(ctx context.Context, kind string) error {
 		if s.Kind != kind {
 			continue
 		}
+		log := process.MarkLog(s.Log)
 		unit, err := startUnit(ctx, s.Name, p.cfg.Reporter.Note, defaultPause, func(ctx context.Context) (Running, error) {
 			return p.startService(ctx, s)
 		})
@@ -193,7 +184,7 @@ func (p *Platform) startKind(ctx context.Context, kind string) error {
 		}
 		p.units[s.Name] = unit
 		p.Addresses.Processes = append(p.Addresses.Processes, s.ProcessAddress)
-		waiting = append(waiting, func() error { return s.awaitReady(ctx, unit, readyWithin) })
+		waiting = append(waiting, func() error { return s.awaitReady(ctx, unit, log, readyWithin) })
 	}
 	for _, ready := range waiting {
 		if err := ready(); err != nil {

@@ -3,6 +3,7 @@ package platform_test
 import (
 	"context"
 	"errors"
+	"fmt"
 	"io"
 	"net"
 	"net/http"
@@ -127,23 +128,50 @@ func TestPlatform(t *testing.T) {
 	})
 }
 
-func TestPortsInUseAreFoundBeforeAnythingStarts(t *testing.T) {
+func TestAllPortsInUseAreFoundBeforeAnythingIsBuilt(t *testing.T) {
 	t.Parallel()
 	f := platformtest.Checkout(t)
-	ln, err := net.Listen("tcp", "127.0.0.1:0")
-	if err != nil {
-		t.Fatal(err)
+	var ports [3]int
+	for i := range ports {
+		ln, err := net.Listen("tcp", "127.0.0.1:0")
+		if err != nil {
+			t.Fatal(err)
+		}
+		t.Cleanup(func() { _ = ln.Close() })
+		ports[i] = portOf(t, ln)
 	}
-	t.Cleanup(func() { _ = ln.Close() })
-	port := portOf(t, ln)
+	slices.Sort(ports[:]) // the functions' are many, and upwards from the first
 	// trade is the fourth of the functions.
-	_, err = platform.Start(t.Context(), platform.Config{Folders: f, FunctionsPort: port - 3})
-	var inUse *stack.PortInUseError
-	if !errors.As(err, &inUse) || inUse.Part != "trade" {
-		t.Errorf("error %v", err)
+	_, err := platform.Start(t.Context(), platform.Config{Folders: f, KafkaPort: ports[2], PostgresPort: ports[1], FunctionsPort: ports[0] - 3, RedisPort: ports[0] + 2})
+	var inUse stack.PortsInUseError
+	if !errors.As(err, &inUse) {
+		t.Fatalf("error %v", err)
 	}
-	if _, err := os.Stat(filepath.Join(f.Data, "postgres")); err == nil {
-		t.Error("PostgreSQL was started")
+	for _, want := range []string{
+		fmt.Sprintf("\n  %-5d  Kafka: is in use (--kafka-port, or KAFKA_BROKERS", ports[2]),
+		fmt.Sprintf("\n  %-5d  PostgreSQL: is in use (--postgres-port, or DATABASE_URL", ports[1]),
+		fmt.Sprintf("\n  %-5d  trade: is in use (--functions-port)", ports[0]),
+		fmt.Sprintf("\n  %-5d  ledger: is given to Redis too (--functions-port)", ports[0]+2),
+	} {
+		if !strings.Contains(err.Error(), want) {
+			t.Errorf("lacks %q: %v", want, err)
+		}
+	}
+	if _, err := os.Stat(filepath.Join(f.Data, "bin")); err == nil {
+		t.Error("programs were built")
+	}
+}
+
+func TestPortsThatThereAreNotAreRefused(t *testing.T) {
+	t.Parallel()
+	f := platformtest.Checkout(t)
+	_, err := platform.Start(t.Context(), platform.Config{Folders: f, KafkaPort: 65535, PostgresPort: 99999, RedisPort: -1, FunctionsPort: 1})
+	want := `--kafka-port is 65535, want 1 to 65533, or 0 for a free port
+--postgres-port is 99999, want 1 to 65535, or 0 for a free port
+--redis-port is -1, want 1 to 65535, or 0 for a free port
+--functions-port is 1, want 2 to 65430, or 0 for a free port`
+	if err == nil || err.Error() != want {
+		t.Errorf("error %v", err)
 	}
 }
 
@@ -154,8 +182,12 @@ func TestAProcessThatFailsAtOnceIsShownWithItsLog(t *testing.T) {
 	if err := os.WriteFile(filepath.Join(f.Root, "triggers/relay/cmd/main.go"), []byte(broken), 0o644); err != nil {
 		t.Fatal(err)
 	}
+	log := f.LogFile("relay")
+	if err := errors.Join(os.MkdirAll(filepath.Dir(log), 0o755), os.WriteFile(log, []byte("no luck yesterday\n"), 0o644)); err != nil {
+		t.Fatal(err)
+	}
 	_, err := platform.Start(t.Context(), platform.Config{Folders: f, Volatile: true})
-	if err == nil || !strings.Contains(err.Error(), "relay") || !strings.Contains(err.Error(), "no luck today") {
+	if err == nil || !strings.Contains(err.Error(), "relay") || !strings.Contains(err.Error(), "no luck today") || strings.Contains(err.Error(), "yesterday") {
 		t.Errorf("error %v", err)
 	}
 	if _, err := platform.ReadAddresses(f.Data); !errors.Is(err, platform.ErrNotRunning) {

@@ -7,7 +7,6 @@ import (
 	"maps"
 	"net"
 	"net/http"
-	"os"
 	"strconv"
 	"strings"
 	"syscall"
@@ -87,6 +86,10 @@ func newService(f Folders, name, kind, function, program string, port int, envs 
 	return s
 }
 
+func (s service) wanted() stack.Port {
+	return stack.Port{Part: s.Name, Option: "--functions-port", Number: s.port}
+}
+
 func localURL(port int) string {
 	return "http://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 }
@@ -102,7 +105,7 @@ func (s started) Stop() error { return s.Process.Stop(syscall.SIGTERM, stopGrace
 
 // start starts the service's process; it may not be ready yet.
 func (s service) start(f Folders) (Running, error) {
-	if err := stack.CheckPort(s.Name, s.port, "--functions-port"); err != nil {
+	if err := stack.CheckPorts(s.wanted()); err != nil {
 		return nil, err
 	}
 	log, err := f.openLog(s.Name)
@@ -127,8 +130,9 @@ func (s service) reclaim(f Folders) (bool, error) {
 	return ended, nil
 }
 
-// awaitReady returns when the service says that it is ready.
-func (s service) awaitReady(ctx context.Context, u *Unit, limit time.Duration) error {
+// awaitReady returns when the service says that it is ready. log is where its
+// log ended before.
+func (s service) awaitReady(ctx context.Context, u *Unit, log process.LogMark, limit time.Duration) error {
 	ctx, cancel := context.WithTimeout(ctx, limit)
 	defer cancel()
 	tick := time.NewTicker(25 * time.Millisecond)
@@ -141,9 +145,9 @@ func (s service) awaitReady(ctx context.Context, u *Unit, limit time.Duration) e
 		select {
 		case <-tick.C:
 		case <-u.Ended():
-			return fmt.Errorf("%s ended before it was ready: %s", s.Name, lastLines(s.Log))
+			return fmt.Errorf("%s ended before it was ready: %s", s.Name, log.Tail())
 		case <-ctx.Done():
-			return fmt.Errorf("%s is not ready after %s: %w; %s", s.Name, limit, err, lastLines(s.Log))
+			return fmt.Errorf("%s is not ready after %s: %w; %s", s.Name, limit, err, log.Tail())
 		}
 	}
 }
@@ -165,15 +169,4 @@ func Ready(ctx context.Context, url string) (err error) {
 		return fmt.Errorf("it answers %s", response.Status)
 	}
 	return nil
-}
-
-// lastLines is the end of a log, for an error message.
-func lastLines(file string) string {
-	text, err := os.ReadFile(file)
-	if err != nil || len(text) == 0 {
-		return "it logged nothing (" + file + ")"
-	}
-	const enough = 800
-	end := strings.TrimSpace(string(text[max(0, len(text)-enough):]))
-	return fmt.Sprintf("%s ends with:\n%s", file, end)
 }

@@ -26,12 +26,8 @@ func (p *Platform) startStack(ctx context.Context) error {
 
 func (p *Platform) startKafka(context.Context) (err error) {
 	defer p.cfg.Reporter.Begin("starting Kafka")()
-	ports := []int{0, 0, 0}
-	if first := p.cfg.KafkaPort; first != 0 {
-		ports = []int{first, first + 1, first + 2}
-	}
 	p.kafka, err = stack.StartKafka(stack.KafkaConfig{
-		Brokers: p.cfg.KafkaBrokers, Ports: ports, Dir: p.cfg.Folders.part("kafka"),
+		Brokers: p.cfg.KafkaBrokers, Ports: p.kafkaPorts(), Dir: p.cfg.Folders.part("kafka"),
 	})
 	if err != nil {
 		return err

@@ -35,7 +35,7 @@ func StartKafka(cfg KafkaConfig) (*Kafka, error) {
 		return &Kafka{Brokers: cfg.Brokers, Origin: "from KAFKA_BROKERS"}, nil
 	}
 	for _, port := range cfg.Ports {
-		if err := CheckPort("Kafka", port, "--kafka-port"); err != nil {
+		if err := CheckPorts(KafkaPort(port)); err != nil {
 			return nil, err
 		}
 	}

@@ -2,12 +2,14 @@ package stack
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"math/rand/v2"
 	"net"
 	"net/url"
 	"strconv"
 	"sync"
+	"syscall"
 )
 
 // Ports for those who do not care which. They lie below what systems give to
@@ -33,27 +35,90 @@ func FreePort() (int, error) {
 	return 0, fmt.Errorf("no free port was found between %d and %d", firstFreePort, lastFreePort)
 }
 
-// PortInUseError says that somebody else listens where a part should.
-type PortInUseError struct {
-	// Part is what wanted the port, Option how to choose another.
+// Port is one on 127.0.0.1 that a part needs; Number 0 means a free one.
+type Port struct {
+	// Part is what needs the port, Option how to choose another.
 	Part, Option string
-	Port         int
+	Number       int
+}
+
+// PortInUseError says that a port cannot be listened on.
+type PortInUseError struct {
+	Port
+	// Reason is in most cases that it is in use.
+	Reason string
 }
 
 func (e *PortInUseError) Error() string {
-	return fmt.Sprintf("port %d, which %s needs, is in use: stop what listens there or choose another with %s", e.Port, e.Part, e.Option)
+	return fmt.Sprintf("port %d, which %s needs, %s: stop what listens there or choose another with %s", e.Number, e.Part, e.Reason, e.Option)
 }
 
-// CheckPort returns a [PortInUseError] if the port cannot be listened on.
-func CheckPort(part string, port int, option string) error {
-	if port == 0 {
+// PortsInUseError says so of several.
+type PortsInUseError []*PortInUseError
+
+func (e PortsInUseError) Error() string {
+	text := fmt.Sprintf("%d ports that are needed cannot be had: stop what listens there or choose others", len(e))
+	for _, one := range e {
+		text += fmt.Sprintf("\n  %-5d  %s: %s (%s)", one.Number, one.Part, one.Reason, one.Option)
+	}
+	return text
+}
+
+// CheckPorts tries all ports and returns a [PortInUseError] or a
+// [PortsInUseError] if there are such as cannot be listened on, or two alike.
+func CheckPorts(ports ...Port) error {
+	var bad PortsInUseError
+	holder := map[int]string{}
+	for _, p := range ports {
+		if p.Number == 0 {
+			continue
+		}
+		if other, ok := holder[p.Number]; ok {
+			bad = append(bad, &PortInUseError{p, "is given to " + other + " too"})
+			continue
+		}
+		holder[p.Number] = p.Part
+		ln, err := listen(p.Number)
+		if err != nil {
+			bad = append(bad, &PortInUseError{p, unavailable(err)})
+			continue
+		}
+		if err := ln.Close(); err != nil {
+			return err
+		}
+	}
+	switch len(bad) {
+	case 0:
 		return nil
+	case 1:
+		return bad[0]
+	default:
+		return bad
 	}
-	ln, err := listen(port)
-	if err != nil {
-		return &PortInUseError{Part: part, Option: option, Port: port}
+}
+
+func unavailable(err error) string {
+	if errors.Is(err, syscall.EADDRINUSE) {
+		return "is in use"
 	}
-	return ln.Close()
+	return "cannot be listened on: " + err.Error()
+}
+
+// The ports of the parts of the stack, with what chooses others.
+
+// KafkaPort is one of Kafka's.
+func KafkaPort(n int) Port {
+	return Port{"Kafka", "--kafka-port, or KAFKA_BROKERS for one that runs already", n}
+}
+
+// PostgresPort is PostgreSQL's.
+func PostgresPort(n int) Port {
+	return Port{"PostgreSQL", "--postgres-port, or DATABASE_URL for one that runs already", n}
+}
+
+// RedisPort is that of Redis.
+func RedisPort(n int) Port {
+	return Port{"Redis", "--redis-port, or REDIS_URL for one that runs already", n}
 }
 
 // listens returns nil if somebody listens on the port.

@@ -112,10 +112,8 @@ func reachableDir(ctx context.Context, cfg PostgresConfig, user *process.User) (
 	if err := os.MkdirAll(filepath.Dir(dir), 0o755); err != nil {
 		return "", fmt.Errorf("making the folder of PostgreSQL's data: %w", err)
 	}
-	if target, err := os.Readlink(dir); err == nil {
-		// A link to data that somebody has removed: make it again.
-		dir = target
-	}
+	// Of a link to data that somebody has removed the target is made again.
+	dir = followed(dir)
 	if err := makeFor(dir, user); err != nil {
 		return "", err
 	}
@@ -127,6 +125,14 @@ func reachableDir(ctx context.Context, cfg PostgresConfig, user *process.User) (
 		return "", fmt.Errorf("the user %s, whom PostgreSQL runs as because root may not run it, cannot reach %s: make the folders above it accessible (chmod o+x)", user.Name, dir)
 	}
 	return outside(ctx, cfg, dir, user)
+}
+
+// followed is where a link leads, or dir itself.
+func followed(dir string) string {
+	if target, err := os.Readlink(dir); err == nil {
+		return target
+	}
+	return dir
 }
 
 // outside puts an empty data folder where the user can reach it.

@@ -6,7 +6,6 @@ import (
 	"fmt"
 	"net/url"
 	"os"
-	"path/filepath"
 	"strconv"
 	"syscall"
 	"time"
@@ -36,9 +35,10 @@ func (h postgresHome) url(port int, database string) string {
 
 // start starts the server on the port and waits until it answers.
 func (h postgresHome) start(ctx context.Context, cfg PostgresConfig, port int) (*Postgres, error) {
-	if err := CheckPort("PostgreSQL", port, "--postgres-port"); err != nil {
+	if err := CheckPorts(PostgresPort(port)); err != nil {
 		return nil, err
 	}
+	log := markLog(cfg.Log)
 	server, err := process.Start(process.Spec{
 		Path:   h.programs.path("postgres"),
 		Args:   append([]string{"-D", h.data, "-p", strconv.Itoa(port)}, settings(cfg)...),
@@ -52,14 +52,14 @@ func (h postgresHome) start(ctx context.Context, cfg PostgresConfig, port int) (
 		return nil, err
 	}
 	pg := &Postgres{URL: h.url(port, cfg.Database), Origin: h.programs.origin, server: server}
-	if err := h.await(ctx, cfg, pg, h.url(port, "postgres")); err != nil {
+	if err := h.await(ctx, cfg, pg, h.url(port, "postgres"), log); err != nil {
 		return nil, errors.Join(err, pg.Stop())
 	}
 	return pg, nil
 }
 
 // await returns once the server answers and the database exists.
-func (h postgresHome) await(ctx context.Context, cfg PostgresConfig, pg *Postgres, admin string) error {
+func (h postgresHome) await(ctx context.Context, cfg PostgresConfig, pg *Postgres, admin string, log process.LogMark) error {
 	// Replaying the log of a crash can take a while.
 	ctx, cancel := context.WithTimeout(ctx, 2*time.Minute)
 	defer cancel()
@@ -72,7 +72,7 @@ func (h postgresHome) await(ctx context.Context, cfg PostgresConfig, pg *Postgre
 		}
 		select {
 		case <-pg.server.Done():
-			return fmt.Errorf("PostgreSQL ended at once: %w; it said: %s", pg.server.Err(), tail(cfg.Log))
+			return fmt.Errorf("PostgreSQL ended at once: %w: %s", pg.server.Err(), log.Tail())
 		case <-ctx.Done():
 			return fmt.Errorf("PostgreSQL does not answer: %w", err)
 		case <-tick.C:
@@ -95,15 +95,10 @@ func ensureDatabase(ctx context.Context, admin, database string) error {
 	return err
 }
 
-// tail is the end of what a server logged, for an error message.
-func tail(log *os.File) string {
+// markLog is [process.MarkLog] of a log that may be discarded.
+func markLog(log *os.File) process.LogMark {
 	if log == nil {
-		return "nothing was kept"
+		return process.LogMark{}
 	}
-	text, err := os.ReadFile(log.Name())
-	if err != nil {
-		return err.Error()
-	}
-	const enough = 1200
-	return filepath.Base(log.Name()) + ": " + string(text[max(0, len(text)-enough):])
+	return process.MarkLog(log.Name())
 }

@@ -38,6 +38,15 @@ func (h postgresHome) takeOver(report Reporter) error {
 	return nil
 }
 
+// EndPostgres ends the server that an earlier run left over on the data in dir.
+func EndPostgres(dir string, report Reporter) error {
+	dir, err := filepath.Abs(dir)
+	if err != nil {
+		return err
+	}
+	return postgresHome{data: filepath.Join(followed(dir), "data")}.takeOver(reporter(report))
+}
+
 // lockHolder reads the pid from a postmaster.pid; 0 without one.
 func lockHolder(lock string) (int, error) {
 	text, err := os.ReadFile(lock)

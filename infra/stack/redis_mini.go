@@ -16,7 +16,7 @@ type miniRedis struct {
 }
 
 func startMiniRedis(cfg RedisConfig) (*Redis, error) {
-	if err := CheckPort("Redis", cfg.Port, "--redis-port"); err != nil {
+	if err := CheckPorts(RedisPort(cfg.Port)); err != nil {
 		return nil, err
 	}
 	m := &miniRedis{server: miniredis.NewMiniRedis(), quit: make(chan struct{})}

@@ -22,13 +22,13 @@ func startRedisServer(ctx context.Context, cfg RedisConfig, program redisProgram
 	if err := os.MkdirAll(dir, 0o755); err != nil {
 		return nil, fmt.Errorf("making Redis's folder: %w", err)
 	}
-	claim := filepath.Join(dir, "redis.pid")
-	if _, err := process.Reclaim(claim, ":"+strconv.Itoa(port)); err != nil {
-		return nil, fmt.Errorf("Redis of an earlier run: %w", err)
-	}
-	if err := CheckPort("Redis", port, "--redis-port"); err != nil {
+	if err := EndRedis(dir, port); err != nil {
 		return nil, err
 	}
+	if err := CheckPorts(RedisPort(port)); err != nil {
+		return nil, err
+	}
+	log := markLog(cfg.Log)
 	server, err := process.Start(process.Spec{
 		Path:    program.path,
 		Args:    redisArgs(cfg, dir, port),
@@ -43,10 +43,20 @@ func startRedisServer(ctx context.Context, cfg RedisConfig, program redisProgram
 		URL:    "redis://" + net.JoinHostPort("127.0.0.1", strconv.Itoa(port)) + "/0",
 		Origin: program.origin, server: server,
 	}
-	if err := errors.Join(process.Claim(claim, server.PID()), r.await(ctx, cfg)); err != nil {
+	if err := errors.Join(process.Claim(redisClaim(dir), server.PID()), r.await(ctx, cfg.cluster, log)); err != nil {
 		return nil, errors.Join(err, r.Stop())
 	}
 	return r, nil
+}
+
+func redisClaim(dir string) string { return filepath.Join(dir, "redis.pid") }
+
+// EndRedis ends the server that an earlier run left over in dir, on that port.
+func EndRedis(dir string, port int) error {
+	if _, err := process.Reclaim(redisClaim(dir), ":"+strconv.Itoa(port)); err != nil {
+		return fmt.Errorf("Redis of an earlier run: %w", err)
+	}
+	return nil
 }
 
 func redisArgs(cfg RedisConfig, dir string, port int) []string {
@@ -68,7 +78,7 @@ func redisArgs(cfg RedisConfig, dir string, port int) []string {
 }
 
 // await returns once the server answers with its data loaded.
-func (r *Redis) await(ctx context.Context, cfg RedisConfig) error {
+func (r *Redis) await(ctx context.Context, cluster bool, log process.LogMark) error {
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	tick := time.NewTicker(5 * time.Millisecond)
@@ -76,7 +86,7 @@ func (r *Redis) await(ctx context.Context, cfg RedisConfig) error {
 	for {
 		// The client logs each failure to connect: ask it when there is something.
 		err := listens(ctx, r.Port())
-		if err == nil && !cfg.cluster { // which does not answer for itself alone
+		if err == nil && !cluster { // which does not answer for itself alone
 			err = answers(ctx, r.URL)
 		}
 		if err == nil {
@@ -84,7 +94,7 @@ func (r *Redis) await(ctx context.Context, cfg RedisConfig) error {
 		}
 		select {
 		case <-r.server.Done():
-			return fmt.Errorf("Redis ended at once: %w; it said: %s", r.server.Err(), tail(cfg.Log))
+			return fmt.Errorf("Redis ended at once: %w: %s", r.server.Err(), log.Tail())
 		case <-ctx.Done():
 			return fmt.Errorf("Redis does not answer: %w", err)
 		case <-tick.C:
