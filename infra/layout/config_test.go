@@ -146,7 +146,7 @@ func sentence(comment string, variables map[string]string) string {
 		}
 		return field
 	})
-	text = being.ReplaceAllString(text, "")
+	text = strings.ReplaceAll(being.ReplaceAllString(text, ""), "<", `\<`) // no HTML
 	return strings.ToUpper(text[:1]) + text[1:]
 }
 
@@ -157,7 +157,7 @@ func TestSentencesAreForOperators(t *testing.T) {
 		"Shards is how many.":                 "How many.",
 		"Shards and Retries are how many.":    "How many.",
 		"Retries bounds it, as Shards; Other": "`RETRIES` bounds it, as `SHARDS`; Other",
-		"the URL":                             "The URL",
+		"the URL of <topic>":                  `The URL of \<topic>`,
 	} {
 		if got := sentence(comment, variables); got != want {
 			t.Errorf("%q, want %q", got, want)

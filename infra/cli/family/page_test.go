@@ -2,6 +2,7 @@ package family
 
 import (
 	"errors"
+	"fmt"
 	"go/format"
 	"io/fs"
 	"os"
@@ -54,5 +55,37 @@ func edit(t *testing.T, file, text string) {
 	}
 	if err := os.WriteFile(file, []byte(is), 0o644); err != nil {
 		t.Fatal(err)
+	}
+}
+
+// TestThePageRemovesWhatWasMade makes and changes visit, and removes it as the
+// page says: git then finds nothing.
+func TestThePageRemovesWhatWasMade(t *testing.T) {
+	t.Parallel()
+	root, made := checkout(t)
+	if err := os.CopyFS(filepath.Join(made, "docs"), os.DirFS(filepath.Join(root, "docs"))); err != nil {
+		t.Fatal(err)
+	}
+	const git = "git -c user.name=t -c user.email=t@t -c core.hooksPath=/dev/null "
+	command(t, made, "sh", "-c", "git init -q && "+git+"add . && "+git+"commit -q -m before")
+	m, err := Make(made, "visit")
+	if err != nil {
+		t.Fatal(err)
+	}
+	followThePage(t, root, made)
+	edit(t, filepath.Join(made, "docs/asyncapi.json"), "visit-events") // as a test of infra/layout does
+	_, section, _ := strings.Cut(string(read(t, root, "docs/adding-a-function.md")), "## Remove it again\n")
+	section, _, _ = strings.Cut(section, "\n## ")
+	for _, line := range regexp.MustCompile(`(?m)^    \$ (.*)$`).FindAllStringSubmatch(section, -1) {
+		command(t, made, "sh", "-c", line[1])
+	}
+	command(t, made, "sh", "-c", `left=$(git status --porcelain) && test -z "$left" || { echo "$left"; exit 1; }`)
+	for _, sql := range []string{
+		"DROP TABLE millrace.visit_counters;",
+		fmt.Sprintf("DELETE FROM public.goose_db_version WHERE version_id = %d;", number(t, m.New, "_visit.sql")),
+	} {
+		if !strings.Contains(section, "    "+sql+"\n") {
+			t.Errorf("the page does not say: %s", sql)
+		}
 	}
 }
