@@ -15,32 +15,49 @@
 //
 // PostgreSQL's commit, 4, is the only commit point: all before it may happen
 // again, and all after it is repaired from what it wrote. What happens at each
-// arrow, and what a crash there means:
+// arrow, what a crash there means, and the tests that make it happen, before the
+// step has effect and after it, when nobody has heard of it:
 //
 //	1  A record is written, acks=all. For who comes by HTTP, triggers/http does
 //	   so, and answers then.
 //	   Crash: the producer has no answer and sends again. The function knows
 //	   an event by its source and id.
+//	   infra/faults/kafka TestArrow1ProducerHearsNothing, TestArrow1GatewayKilled
 //	2  The trigger takes the record into its window.
 //	   Crash: its offset is not marked. The partition's next owner reads it.
+//	   infra/faults/kafka TestArrow2And3KilledBeforeTheFunctionHasIt
 //	3  A batch is posted, one request at a time for each key.
 //	   Crash: the function has it or not. It is posted again; what was decided
 //	   is known, the rest is decided.
+//	   infra/faults/kafka TestArrow2And3KilledBeforeTheFunctionHasIt,
+//	   TestArrow3And5KilledBeforeTheAnswer
 //	4  One transaction decides the batch: effects, audit, parked events, dead
 //	   letters, and the outbox row that says what is to be told.
 //	   Crash: rolled back, or committed whole. The trigger posts again, as at 3.
+//	   infra/faults TestKilledBetweenSteps, TestCommitReplyLost
 //	5  The function answers 202.
 //	   Crash: the trigger posts again, as at 3.
+//	   infra/faults/kafka TestArrow3And5KilledBeforeTheAnswer
 //	6  The offset is marked, once all before it in its partition are done, and
 //	   committed within COMMIT_INTERVAL.
 //	   Crash: what was done since the last commit of offsets is read again, as
 //	   at 2, and changes nothing.
+//	   infra/faults/kafka TestArrow5And6KilledBeforeTheCommitOfOffsets,
+//	   TestArrow6KilledAfterTheCommitOfOffsets, TestArrow6KilledAfterADeadLetter
 //	7  The function's process relays its own outbox row, right after the commit.
 //	   Crash: Redis and Kafka have heard nothing of it, or a part. The sweeper
 //	   takes rows older than some seconds.
+//	   infra/faults TestKilledBetweenSteps; infra/faults/kafka
+//	   TestArrow7KilledWhileKafkaIsTold
 //	8  The row is deleted, once all it says is told.
 //	   Crash: the sweeper tells it again, which changes nothing: views are
 //	   versioned, and emitted events have deterministic ids.
+//	   infra/faults TestKilledBetweenSteps
+//
+// A process that only stands still does as much harm as one that crashed. Its
+// partitions move after KAFKA_SESSION_TIMEOUT; when it goes on, its requests are
+// answered as repeats, and what it marks is not committed, since its generation of
+// the group is over (infra/faults/kafka TestPausedTriggerGoesOn).
 //
 // A synchronous call by HTTP begins at 3, with one event, and hears at 5 what
 // was decided; who gets no answer calls again, and hears it then.

@@ -12,8 +12,8 @@ const guarantees = "../../docs/guarantees.md"
 
 var namedTest = regexp.MustCompile("`([a-z0-9/]+) (Test\\w+)`")
 
-// Each fault in docs/guarantees.md names tests that exist, and each test of
-// package faults is named there.
+// Each fault in docs/guarantees.md names tests that exist, and each test of faults
+// is named there.
 func TestGuaranteesAreShown(t *testing.T) {
 	t.Parallel()
 	page, err := os.ReadFile(guarantees)
@@ -41,9 +41,11 @@ func TestGuaranteesAreShown(t *testing.T) {
 			}
 		}
 	}
-	for name := range testsIn(t, "infra/faults") {
-		if !named["infra/faults "+name] {
-			t.Errorf("%s does not name infra/faults %s", guarantees, name)
+	for _, folder := range []string{"infra/faults", "infra/faults/kafka"} {
+		for name := range testsIn(t, folder) {
+			if !named[folder+" "+name] {
+				t.Errorf("%s does not name %s %s", guarantees, folder, name)
+			}
 		}
 	}
 }

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/millrace/millrace/infra/stack/kafkacluster"
 	"github.com/millrace/millrace/shared/event"
 )
 
@@ -59,11 +60,7 @@ func TestArrow1GatewayKilled(t *testing.T) {
 	w := theWorld(t)
 	w.trigger(t, w.newGate(t))
 	e := executed(tenant(t), "once", "account-1")
-	for _, b := range w.cluster.Brokers {
-		if err := b.Pause(); err != nil {
-			t.Fatal(err)
-		}
-	}
+	w.each(t, (*kafkacluster.Broker).Pause)
 	ctx, cancel := context.WithTimeout(t.Context(), patience)
 	defer cancel()
 	accepted := make(chan bool, 1)
@@ -75,11 +72,7 @@ func TestArrow1GatewayKilled(t *testing.T) {
 	if <-accepted {
 		t.Fatal("a gateway that was killed answered")
 	}
-	for _, b := range w.cluster.Brokers {
-		if err := b.Resume(); err != nil {
-			t.Fatal(err)
-		}
-	}
+	w.each(t, (*kafkacluster.Broker).Resume)
 	eventually(t, "a new gateway to accept it", func(ctx context.Context) bool { return w.post(ctx, e) })
 	w.sent = append(w.sent, identity(e))
 	w.holds(t)

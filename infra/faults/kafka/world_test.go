@@ -95,10 +95,27 @@ func theWorld(t *testing.T) *world {
 	t.Cleanup(func() {
 		if t.Failed() {
 			t.Logf("the logs of all processes and brokers are kept in %s", w.data)
+			w.mend(t)
 		}
 	})
 	w.whole(t)
 	return w
+}
+
+// mend brings back the brokers that a test which failed took away.
+func (w *world) mend(t *testing.T) {
+	t.Helper()
+	for _, b := range w.cluster.Brokers {
+		var err error
+		if b.Alive() {
+			err = b.Resume()
+		} else {
+			err = b.Start(context.WithoutCancel(t.Context()))
+		}
+		if err != nil {
+			t.Log(err)
+		}
+	}
 }
 
 func start() (_ *world, err error) {
