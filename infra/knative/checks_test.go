@@ -27,7 +27,7 @@ func check(text string) error {
 	}
 	var errs []error
 	for _, c := range []func(manifests) []error{
-		checkSelectors, checkNamespace, checkReferences, checkFamilies,
+		checkSelectors, checkNamespace, checkReferences, checkFamilies, checkServices, checkGuards,
 		checkSettings, checkTimes, checkPods, checkConnections,
 	} {
 		errs = append(errs, c(m)...)

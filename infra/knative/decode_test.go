@@ -7,6 +7,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 	eventingv1 "knative.dev/eventing/pkg/apis/eventing/v1"
@@ -63,6 +64,10 @@ func newObject(kind string) metav1.Object {
 		return &corev1.ConfigMap{}
 	case "v1 Secret":
 		return &corev1.Secret{}
+	case "v1 Service":
+		return &corev1.Service{}
+	case "networking.k8s.io/v1 NetworkPolicy":
+		return &networkingv1.NetworkPolicy{}
 	case "apps/v1 Deployment":
 		return &appsv1.Deployment{}
 	case "serving.knative.dev/v1 Service":

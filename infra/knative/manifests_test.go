@@ -18,6 +18,26 @@ func TestManifests(t *testing.T) {
 	}
 }
 
+// rules are those of who may call http-subscriber.
+const rules = `  ingress:
+  - from:
+    - namespaceSelector:
+        matchLabels:
+          kubernetes.io/metadata.name: knative-eventing
+      podSelector:
+        matchLabels:
+          app: kafka-broker-dispatcher
+    - namespaceSelector:
+        matchLabels:
+          kubernetes.io/metadata.name: knative-eventing
+      podSelector:
+        matchLabels:
+          eventing.knative.dev/brokerRole: filter
+    ports:
+    - port: 8080
+      protocol: TCP
+`
+
 // A check that finds nothing has to be seen to find something.
 func TestBrokenManifests(t *testing.T) {
 	t.Parallel()
@@ -39,7 +59,7 @@ func TestBrokenManifests(t *testing.T) {
 		{"a variable that is Knative's own", batchTrigger, "name: DATABASE_MAX_CONNS", "name: K_SERVICE", "K_SERVICE"},
 		{"a schedule that cron cannot read", batchTrigger, "schedule: '* * * * *'", "schedule: '* * * *'", "schedule"},
 		{"a backoff that is no duration", batchTrigger, "backoffDelay: PT0.5S", "backoffDelay: 500ms", "backoffDelay"},
-		{"a Trigger without a subscriber", batchTrigger, "  subscriber:\n    ref:\n      apiVersion: serving.knative.dev/v1\n      kind: Service\n      name: http-subscriber\n", "  subscriber: {}\n", "subscriber"},
+		{"a Trigger without a subscriber", batchTrigger, "  subscriber:\n    ref:\n      apiVersion: v1\n      kind: Service\n      name: http-subscriber\n", "  subscriber: {}\n", "subscriber"},
 		{"a SinkBinding without a subject", batchTrigger, "    name: agent-trigger\n", "", "subject.name"},
 		{"a source that skips what is there", kafkaSource, "initialOffset: earliest", "initialOffset: latest", "initialOffset"},
 		{"a source without a dead-letter sink", kafkaSource, "    deadLetterSink:\n      ref:\n        apiVersion: eventing.knative.dev/v1alpha1\n        kind: KafkaSink\n        name: agent-dead-letter\n", "", "deadLetterSink"},
@@ -54,7 +74,20 @@ func TestBrokenManifests(t *testing.T) {
 		{"a schedule that wakes nobody", batchTrigger, "name: relay\n    uri: /sweep", "name: sweeper\n    uri: /sweep", "Service sweeper"},
 		{"another namespace", batchTrigger, "name: relay\n  namespace: millrace", "name: relay\n  namespace: default", `in namespace "default"`},
 		{"a function that the world can call", batchTrigger, "networking.knative.dev/visibility: cluster-local", "networking.knative.dev/visibility: public", "open to the world"},
-		{"a subscriber that the world can call", batchTrigger, "visibility: cluster-local\n  name: http-subscriber", "visibility: public\n  name: http-subscriber", "Service http-subscriber is open to the world"},
+		{"a subscriber that the world can call", batchTrigger, "type: ClusterIP", "type: LoadBalancer", "Service http-subscriber is open to the world"},
+		{"a Service without pods", batchTrigger, "selector:\n    millrace.dev/service: http-subscriber\n  type", "selector:\n    millrace.dev/service: http\n  type", "selects the pods of 0 Deployments"},
+		{"a Service at another port", batchTrigger, "targetPort: subscriber", "targetPort: 8081", "Deployment http-subscriber does not listen on port 8081"},
+		{"no Service of that kind", batchTrigger, "      apiVersion: v1\n      kind: Service\n      name: http-subscriber", "      apiVersion: serving.knative.dev/v1\n      kind: Service\n      name: http-subscriber", "there is no serving.knative.dev/v1 Service http-subscriber"},
+
+		// Who may reach what asks nobody for a token.
+		{"a policy for other pods", batchTrigger, "podSelector:\n    matchLabels:\n      millrace.dev/service: http-subscriber", "podSelector:\n    matchLabels:\n      millrace.dev/service: http", "no NetworkPolicy keeps others out"},
+		{"a policy for the other direction", batchTrigger, "  policyTypes:\n  - Ingress", "  policyTypes:\n  - Egress", "no NetworkPolicy keeps others out"},
+		{"a policy that lets everybody in", batchTrigger, rules, rules + "  - ports:\n    - port: 8080\n", "http-subscriber lets everybody in"},
+		{"a policy for all ports", batchTrigger, "    ports:\n    - port: 8080\n      protocol: TCP\n  podSelector", "  podSelector", "is not about its port alone"},
+		{"a policy for another namespace", batchTrigger, "kubernetes.io/metadata.name: knative-eventing", "kubernetes.io/metadata.name: default", `pods of a known namespace: "default"`},
+		{"a policy for all of a namespace", batchTrigger, "      podSelector:\n        matchLabels:\n          app: kafka-broker-dispatcher\n", "", `pods of a known namespace: ""`},
+		{"a policy that shuts the Broker out", batchTrigger, rules, "  ingress: []\n", "lets the Broker in"},
+		{"a subscriber behind Knative's gateway", batchTrigger, "name: CALL_URLS\n          value:", "name: SUBSCRIBER_ADDRESS\n          value: :8080 #", "Service http asks nobody for a token, and as a Knative Service"},
 		{"a source on another Kafka", kafkaSource, "- kafka:9092", "- kafka-2:9092", "KafkaSource agent: its Kafka is [kafka-2:9092]"},
 		{"a ConfigMap of another name", batchTrigger, "kind: ConfigMap\nmetadata:\n  name: millrace", "kind: ConfigMap\nmetadata:\n  name: mill", "there is no ConfigMap millrace"},
 		{"a key that the ConfigMap has not", batchTrigger, "KAFKA_BROKERS: kafka:9092", "KAFKA_BROKER: kafka:9092", "has no key KAFKA_BROKERS"},
@@ -80,8 +113,9 @@ func TestBrokenManifests(t *testing.T) {
 		// Times.
 		{"a grace period that drain exceeds", batchTrigger, "timeoutSeconds: 90", "timeoutSeconds: 55", "a grace period of 55s, but draining takes 55s"},
 		{"a trigger's grace period that drain exceeds", batchTrigger, "terminationGracePeriodSeconds: 40", "terminationGracePeriodSeconds: 20", "Deployment agent-trigger: a grace period"},
+		{"a subscriber's grace period that drain exceeds", batchTrigger, "terminationGracePeriodSeconds: 45", "terminationGracePeriodSeconds: 25", "Deployment http-subscriber: a grace period"},
 		{"a trigger that gives up before the function", batchTrigger, "name: NAMESPACE\n          valueFrom:\n            fieldRef:\n              fieldPath: metadata.namespace", "name: K_SINK_TIMEOUT\n          value: 20s", "gives up after 20s"},
-		{"a call that gives up before the function", batchTrigger, "name: LISTEN_ADDRESS\n          value: 127.0.0.1:8081", "name: REQUEST_TIMEOUT\n          value: 20s", "Service http-subscriber: gives up after 20s"},
+		{"a call that gives up before the function", batchTrigger, "name: LISTEN_ADDRESS\n          value: 127.0.0.1:8081", "name: REQUEST_TIMEOUT\n          value: 20s", "Deployment http-subscriber: gives up after 20s"},
 
 		// Pods.
 		{"root", batchTrigger, "runAsNonRoot: true", "runAsNonRoot: false", "security context"},
@@ -91,7 +125,7 @@ func TestBrokenManifests(t *testing.T) {
 		{"another path of readiness", batchTrigger, "path: /health/readiness", "path: /ready", "readiness"},
 		{"no liveness", batchTrigger, "livenessProbe", "startupProbe", "liveness"},
 		{"another port", batchTrigger, "containerPort: 8080", "containerPort: 8090", "its port"},
-		{"a subscriber that nobody can reach", batchTrigger, "name: SUBSCRIBER_ADDRESS\n          value: :8080", "name: SUBSCRIBER_ADDRESS\n          value: :8082", "Service http-subscriber: its port"},
+		{"a subscriber that nobody can reach", batchTrigger, "name: SUBSCRIBER_ADDRESS\n          value: :8080", "name: SUBSCRIBER_ADDRESS\n          value: :8082", "Deployment http-subscriber: its port"},
 		{"no limit of memory", batchTrigger, "            memory: 1Gi\n", "", "requests and limits"},
 		{"a heap above the memory limit", batchTrigger, "value: 900MiB", "value: 1GiB", "GOMEMLIMIT"},
 

@@ -2,6 +2,7 @@ package knative
 
 import (
 	"fmt"
+	"reflect"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -58,7 +59,7 @@ func exists(m manifests, version, kind, name string) bool {
 		if object.GetName() != name {
 			continue
 		}
-		if o := newObject(version + " " + kind); o != nil && fmt.Sprintf("%T", o) == fmt.Sprintf("%T", object) {
+		if o := newObject(version + " " + kind); o != nil && reflect.TypeOf(o) == reflect.TypeOf(object) {
 			return true
 		}
 	}

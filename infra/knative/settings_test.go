@@ -24,6 +24,7 @@ type settings struct {
 	request     time.Duration // what a request may take; 0: no matter
 	topics      []string
 	group       string
+	open        bool // to whoever reaches the port: nobody is asked for a token
 }
 
 // part is a kind of process, by its label millrace.dev/part.
@@ -73,7 +74,10 @@ var parts = map[string]part{
 		if err == nil {
 			err = c.Validate()
 		}
-		return settings{port: port(c.Port, c.ListenAddress, c.SubscriberAddress), drain: c.DrainTimeout, request: c.RequestTimeout}, err
+		return settings{
+			port: port(c.Port, c.ListenAddress, c.SubscriberAddress), drain: c.DrainTimeout, request: c.RequestTimeout,
+			open: c.SubscriberAddress != "",
+		}, err
 	}},
 }
 
