@@ -176,6 +176,24 @@ func TestOversizedOfABroker(t *testing.T) {
 	}
 }
 
+// A header that others get 431 for is no reason to lose an event; what of it
+// does not fit is left out of the dead letter.
+func TestLargeHeaderOfABroker(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	r := request{"/", jsonMedia, "{}", binary("e", "ce-huge: "+strings.Repeat("y", 500_000), "ce-x: y")}
+	w.bring(t, r).wants(t, "a large header", http.StatusAccepted, "")
+	letter := w.letters(t, tradeLetters, 1)[0]
+	got := headersOf(letter)
+	if _, huge := got["ce_huge"]; huge || got["ce_x"] != "y" || got["ce_id"] != "e" || string(letter.Value) != "{}" ||
+		got["millrace-cause"] != "refused: 400 huge has 500000 bytes, 1024 are allowed" {
+		t.Errorf("%q: %v", letter.Value, got)
+	}
+	both := dial(t, w.subscriberURL)
+	both.say(head(w.subscriberURL, "X: "+strings.Repeat("x", 200<<10), chunked, "Content-Length: 2", "", "2", "{}", "0", "", "")...)
+	both.wants("both lengths after a large header", http.StatusBadRequest, "exclude each other")
+}
+
 // While the dead-letter topic cannot be written the Broker gets what it sends
 // again after, and afterwards nothing is lost.
 func TestDeadLetterTopicAway(t *testing.T) {

@@ -17,26 +17,30 @@ import (
 // an error; net/http drops the Content-Length without a word, so the header has
 // to be looked at as it came.
 
-// maxHead is more than a server reads of a header.
-const maxHead = 128 << 10
-
-// headConn keeps the bytes of a request's header as they come.
+// headConn keeps the bytes of a request's header as they come, up to a limit
+// that is above the server's own.
 type headConn struct {
 	net.Conn
+
+	most int
 
 	mu       sync.Mutex
 	head     []byte
 	complete bool
 }
 
-type headListener struct{ net.Listener }
+type headListener struct {
+	net.Listener
+
+	most int
+}
 
 func (l headListener) Accept() (net.Conn, error) {
 	conn, err := l.Listener.Accept()
 	if err != nil {
 		return nil, err
 	}
-	return &headConn{Conn: conn}, nil
+	return &headConn{Conn: conn, most: l.most}, nil
 }
 
 func (c *headConn) Read(b []byte) (int, error) {
@@ -47,7 +51,7 @@ func (c *headConn) Read(b []byte) (int, error) {
 		return n, err
 	}
 	c.head = append(c.head, b[:n]...)
-	c.complete = bytes.Contains(c.head, []byte("\n\r\n")) || bytes.Contains(c.head, []byte("\n\n")) || len(c.head) > maxHead
+	c.complete = bytes.Contains(c.head, []byte("\n\r\n")) || bytes.Contains(c.head, []byte("\n\n")) || len(c.head) > c.most
 	return n, err
 }
 

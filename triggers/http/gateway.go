@@ -84,10 +84,10 @@ func (g *Gateway) serveOn(ctx context.Context, listener, subscriber net.Listener
 	if subscriber != nil {
 		serving.Go(func() {
 			defer stop()
-			failed = g.listen(ctx, subscriber, g.SubscriberHandler(ctx))
+			failed = g.listen(ctx, subscriber, g.SubscriberHandler(ctx), brokerHeader)
 		})
 	}
-	err := g.listen(ctx, listener, g.Handler(ctx))
+	err := g.listen(ctx, listener, g.Handler(ctx), header)
 	stop()
 	serving.Wait()
 	g.tracer.Close()
@@ -106,12 +106,21 @@ func (g *Gateway) announce(listener, subscriber net.Listener) {
 	}
 }
 
-func (g *Gateway) listen(ctx context.Context, listener net.Listener, handler http.Handler) error {
+// What a header may have, in bytes. A Broker may have acknowledged an event with
+// as much of it as Go's servers take: that is to become a dead letter, and not
+// 431.
+const (
+	header       = 64 << 10
+	brokerHeader = http.DefaultMaxHeaderBytes
+)
+
+func (g *Gateway) listen(ctx context.Context, listener net.Listener, handler http.Handler, header int) error {
 	web := server.New(handler, g.config.ReadTimeout)
+	web.MaxHeaderBytes = header
 	web.ReadHeaderTimeout = g.config.HeaderTimeout
 	web.WriteTimeout = g.config.ReadTimeout + g.config.RequestTimeout + 5*time.Second
 	web.IdleTimeout = g.config.IdleTimeout
 	web.ErrorLog = slog.NewLogLogger(g.log.Handler(), slog.LevelWarn)
 	watchHeads(web)
-	return server.Serve(ctx, headListener{listener}, web, g.config.DrainTimeout)
+	return server.Serve(ctx, headListener{listener, 2 * header}, web, g.config.DrainTimeout)
 }
