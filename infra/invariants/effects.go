@@ -7,6 +7,7 @@ import (
 	"unicode/utf8"
 
 	"github.com/go-json-experiment/json/jsontext"
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/millrace/millrace/shared/event"
@@ -23,6 +24,11 @@ LEFT JOIN millrace.parked AS p
   ON p.tenant_id = batch.tenant_id AND p.function = $1 AND p.subject = batch.subject
  AND p.source = batch.source AND p.sequence = batch.sequence AND p.id = batch.id
 WHERE s.id IS NOT NULL OR p.id IS NOT NULL`
+
+	findRedriven = `
+SELECT batch.n, d.digest, d.event
+FROM unnest($2::int[], $3::uuid[]) AS batch (n, id)
+JOIN millrace.dead_letters AS d ON d.id = batch.id AND d.function = $1 AND d.digest IS NOT NULL`
 
 	findDead = `
 SELECT batch.n, d.digest, d.event
@@ -69,6 +75,9 @@ func (c *check) fates(ctx context.Context, function string, events []*event.Even
 	if len(open.ns) == 0 {
 		return fates, nil
 	}
+	if err := c.findRedriven(ctx, function, events, digests); err != nil {
+		return nil, err
+	}
 	rows, err := c.deps.Pool.Query(ctx, findDecided, function, open.ns, open.tenants, open.sources, open.ids, open.subjects, open.sequences)
 	if err != nil {
 		return nil, err
@@ -87,6 +96,37 @@ func (c *check) fates(ctx context.Context, function string, events []*event.Even
 		return nil, err
 	}
 	return fates, c.findDead(ctx, function, events, digests, fates)
+}
+
+// findRedriven gives what a redaction left of an event, and an operator redrove,
+// the digest of the whole.
+func (c *check) findRedriven(ctx context.Context, function string, events []*event.Event, digests [][]byte) error {
+	var ns []int32
+	var ids []uuid.UUID
+	for n, e := range events {
+		if digests[n] == nil {
+			continue
+		}
+		if id, err := uuid.Parse(e.Extensions[event.DeadLetterExtension]); err == nil {
+			ns, ids = append(ns, int32(n)), append(ids, id)
+		}
+	}
+	if len(ns) == 0 {
+		return nil
+	}
+	rows, err := c.deps.Pool.Query(ctx, findRedriven, function, ns, ids)
+	if err != nil {
+		return err
+	}
+	var n int
+	var digest, raw []byte
+	_, err = pgx.ForEachRow(rows, []any{&n, &digest, &raw}, func() error {
+		if digestIs(nil, raw, digests[n]) {
+			digests[n] = digest
+		}
+		return nil
+	})
+	return err
 }
 
 // findDead looks for the rest among the dead letters.
