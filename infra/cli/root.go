@@ -83,6 +83,8 @@ Start with "millrace up", leave it running, and open a second terminal.`,
   millrace simulate --rate 500                   # traffic of many tenants
   millrace status --watch                        # lag, throughput, dead letters
   millrace status --entity acme/trade/account-1  # one account
+  millrace dlq list                              # what could not be decided, and redrive it
+  millrace streams list --stuck                  # what waits for an event that is missing
   millrace new visit                             # a function of your own`,
 		Version:       version(buildInfo()),
 		SilenceErrors: true,
@@ -94,7 +96,7 @@ Start with "millrace up", leave it running, and open a second terminal.`,
 	root.SetOut(streams.Out)
 	root.SetErr(streams.Err)
 	root.PersistentFlags().StringVar(&a.data, "dir", "", "folder of the platform's data (default: "+platform.DataFolder+" at the root of the checkout)")
-	root.AddCommand(a.upCommand(), a.sendCommand(), a.simulateCommand(), a.statusCommand(), a.benchCommand(), a.soakCommand(), a.newCommand(),
+	root.AddCommand(a.upCommand(), a.sendCommand(), a.simulateCommand(), a.statusCommand(), a.dlqCommand(), a.streamsCommand(), a.benchCommand(), a.soakCommand(), a.newCommand(),
 		a.verifyCommand())
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
