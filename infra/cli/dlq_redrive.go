@@ -93,10 +93,10 @@ func (a *app) redrive(ctx context.Context, o *redriveOptions) (err error) {
 
 // count says how many dead letters there are, as far as they are counted.
 func count(n int) string {
-	switch {
-	case n == 1:
+	switch n {
+	case 1:
 		return "1 dead letter"
-	case n == deadletters.MaxCount:
+	case deadletters.MaxCount:
 		return fmt.Sprintf("%d dead letters or more", n)
 	default:
 		return fmt.Sprintf("%d dead letters", n)

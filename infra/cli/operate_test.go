@@ -6,6 +6,7 @@ import (
 	"encoding/json"
 	"fmt"
 	"log/slog"
+	"maps"
 	"net"
 	"os"
 	"path/filepath"
@@ -94,9 +95,7 @@ func (s *site) environment(t *testing.T, more map[string]string) map[string]stri
 		"LISTEN_ADDRESS": net.JoinHostPort("127.0.0.1", fmt.Sprint(port)), "DATABASE_URL": s.at.DatabaseURL, "REDIS_URL": s.at.RedisURL,
 		"KAFKA_BROKERS": strings.Join(s.at.KafkaBrokers, ","),
 	}
-	for name, value := range more {
-		all[name] = value
-	}
+	maps.Copy(all, more)
 	return all
 }
 
@@ -226,6 +225,7 @@ func (s *site) letter(t *testing.T, event string) (id string) {
 
 const executed = `{"instrument":"ACME","side":"buy","quantity":"100","price":"12.50","currency":"EUR"}`
 
+//nolint:tparallel // one part goes on where the one before it ends
 func TestOperate(t *testing.T) {
 	t.Parallel()
 	s := newSite(t, map[string]string{"PARKED_LIMIT": "2"})
@@ -263,8 +263,10 @@ func (s *site) deadLetters(t *testing.T) {
 	var seen []string
 	for more, after := true, ""; more; more = after != "" {
 		var page struct {
-			DeadLetters []struct{ ID, EventID, CreatedAt string }
-			Next        string
+			DeadLetters []struct {
+				ID string `json:"id"`
+			} `json:"deadLetters"`
+			Next string `json:"next"`
 		}
 		if err := json.Unmarshal([]byte(s.run(t, 0, "dlq list --limit 2 --json --after="+after)), &page); err != nil {
 			t.Fatal(err)
@@ -279,7 +281,11 @@ func (s *site) deadLetters(t *testing.T) {
 	}
 
 	s.run(t, 0, "dlq show "+s.letter(t, "V2"), "unknown-type", "trade.executed.v2", `"sequence": "7"`, `"instrument": "ACME"`)
-	var whole struct{ Event struct{ ID string } }
+	var whole struct {
+		Event struct {
+			ID string `json:"id"`
+		} `json:"event"`
+	}
 	if err := json.Unmarshal([]byte(s.run(t, 0, "dlq show --json "+s.letter(t, "V2"))), &whole); err != nil || whole.Event.ID != "V2" {
 		t.Errorf("%+v, error %v", whole, err)
 	}

@@ -3,6 +3,7 @@ package streams
 import (
 	"context"
 	"fmt"
+	"strconv"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -30,7 +31,7 @@ type Range struct {
 
 func (r Range) String() string {
 	if r.From == r.To {
-		return fmt.Sprint(r.From)
+		return strconv.FormatInt(r.From, 10)
 	}
 	return fmt.Sprintf("%d-%d", r.From, r.To)
 }

@@ -1,6 +1,9 @@
 package runtime
 
 import (
+	"maps"
+	"slices"
+
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 
@@ -157,9 +160,7 @@ func (c *candidate) otherAttributes() []byte {
 	}
 	e := *c.event
 	e.Extensions = map[string]string{event.DeadLetterExtension: c.letterID.String()}
-	for name, value := range c.event.Extensions {
-		e.Extensions[name] = value
-	}
+	maps.Copy(e.Extensions, c.event.Extensions)
 	return e.OtherAttributes()
 }
 
@@ -208,10 +209,8 @@ type settled struct {
 }
 
 func (s *settled) add(l *deadLetter, state, kind, reason, cause string) {
-	for _, id := range s.ids {
-		if id == l.id {
-			return
-		}
+	if slices.Contains(s.ids, l.id) {
+		return
 	}
 	s.ids = append(s.ids, l.id)
 	s.states, s.kinds = append(s.states, state), append(s.kinds, kind)
