@@ -1,11 +1,14 @@
 package gateway
 
 import (
+	"net/http"
 	"os"
 	"os/exec"
 	"regexp"
 	"strings"
 	"testing"
+
+	"github.com/millrace/millrace/shared/binding"
 )
 
 // The examples of docs/http.md that put events into Kafka run as they stand, and
@@ -46,6 +49,18 @@ func TestExamplesOfTheDocumentation(t *testing.T) {
 		t.Errorf("%d examples ran", ran)
 	}
 	w.stored(t, 5)
+}
+
+// The whole event of docs/events.md is taken.
+func TestExampleEvent(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/events.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	example := regexp.MustCompile(`(?m)^    \{\n(    .*\n)+`).FindString(string(text))
+	w := newWorld(t, nil)
+	w.send(t, request{"/v1/events", binding.StructuredMedia, example, nil}).wants(t, "the example", http.StatusAccepted, `"id":"T-1001","topic":"trade-events"`)
 }
 
 // withoutPlaces takes out where in Kafka an event is.
