@@ -3,6 +3,7 @@ package faults
 import (
 	"context"
 	"fmt"
+	"slices"
 	"testing"
 	"time"
 
@@ -65,6 +66,8 @@ func (w *world) send(t *testing.T, events ...*event.Event) {
 	if err := results.FirstErr(); err != nil {
 		t.Fatal(err)
 	}
+	w.mu.Lock()
+	defer w.mu.Unlock()
 	for n, r := range results {
 		w.sent = append(w.sent, invariants.Sent{
 			Topic: r.Record.Topic, Partition: r.Record.Partition, Offset: r.Record.Offset,
@@ -91,13 +94,9 @@ func (w *world) holds(t *testing.T) {
 		return err == nil && len(masters) == 0
 	})
 	deps := w.deps
-	deps.Sent = func(yield func(invariants.Sent) bool) {
-		for _, s := range w.sent {
-			if !yield(s) {
-				return
-			}
-		}
-	}
+	w.mu.Lock()
+	deps.Sent = slices.Values(w.sent)
+	w.mu.Unlock()
 	report, err := invariants.Check(ctx, deps)
 	if err != nil {
 		t.Fatal(err)

@@ -39,6 +39,7 @@ type world struct {
 	relay           struct{ postgres, redis *proxy.Proxy }
 	functions       map[string]*member
 	deps            invariants.Deps
+	mu              sync.Mutex
 	sent            []invariants.Sent
 	running         sync.WaitGroup
 	end             context.Context
@@ -49,6 +50,8 @@ type member struct {
 	address string // where its process listens
 	door    *proxy.Proxy
 	process *process
+
+	stopTrigger func()
 }
 
 // stores are the servers of a world; empty ones are made.
@@ -145,6 +148,13 @@ func (w *world) add(t *testing.T, name string) {
 	topic := topics.Events(name)
 	w.deps.Functions = append(w.deps.Functions, definition(name))
 	w.deps.ConsumerGroups[topic] = "millrace-" + topic
+	w.startTrigger(t, name)
+}
+
+// startTrigger starts the trigger of a function.
+func (w *world) startTrigger(t *testing.T, name string) {
+	t.Helper()
+	m, topic := w.functions[name], topics.Events(name)
 	config, err := env.ParseAsWithOptions[kafka.Config](env.Options{Environment: map[string]string{
 		"KAFKA_BROKERS": w.brokers, "KAFKA_TOPICS": topic, "KAFKA_CONSUMER_GROUP": w.deps.ConsumerGroups[topic],
 		"K_SINK": "http://" + m.door.Address(), "COMMIT_INTERVAL": "100ms", "RETRY_MAX_BACKOFF": "500ms",
@@ -156,8 +166,15 @@ func (w *world) add(t *testing.T, name string) {
 	if err != nil {
 		t.Fatal(err)
 	}
+	ctx, cancel := context.WithCancel(w.end)
+	ended := make(chan struct{})
+	m.stopTrigger = func() {
+		cancel()
+		<-ended
+	}
 	w.running.Go(func() {
-		if err := trigger.Run(w.end); err != nil {
+		defer close(ended)
+		if err := trigger.Run(ctx); err != nil {
 			t.Errorf("the trigger of %s: %v", name, err)
 		}
 	})

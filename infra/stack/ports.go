@@ -8,7 +8,6 @@ import (
 	"net"
 	"net/url"
 	"strconv"
-	"strings"
 	"sync"
 	"syscall"
 )
@@ -58,12 +57,11 @@ func (e *PortInUseError) Error() string {
 type PortsInUseError []*PortInUseError
 
 func (e PortsInUseError) Error() string {
-	var text strings.Builder
-	fmt.Fprintf(&text, "%d ports that are needed cannot be had: stop what listens there or choose others", len(e))
+	text := fmt.Sprintf("%d ports that are needed cannot be had: stop what listens there or choose others", len(e))
 	for _, one := range e {
-		fmt.Fprintf(&text, "\n  %-5d  %s: %s (%s)", one.Number, one.Part, one.Reason, one.Option)
+		text += fmt.Sprintf("\n  %-5d  %s: %s (%s)", one.Number, one.Part, one.Reason, one.Option)
 	}
-	return text.String()
+	return text
 }
 
 // CheckPorts tries all ports and returns a [PortInUseError] or a

@@ -26,7 +26,13 @@ type Server struct {
 // though not from that of the machine.
 func PostgresServer(t testing.TB, settings ...string) *Server {
 	t.Helper()
-	s := newServer(t, settings...)
+	return PostgresServerIn(t, "", settings...)
+}
+
+// PostgresServerIn is [PostgresServer] with its data in a folder of the caller's.
+func PostgresServerIn(t testing.TB, folder string, settings ...string) *Server {
+	t.Helper()
+	s := newServer(t, folder, settings...)
 	var err error
 	if s.Postgres, err = startSeeded(t.Context(), s.cfg); err != nil {
 		t.Fatalf("starting a PostgreSQL for a test: %v", err)
@@ -46,7 +52,7 @@ func StandbyOf(t testing.TB, primary *Server, feed, name string) *Server {
 	if err := stack.CanStandby(t.Context(), primary.cfg.Programs); err != nil {
 		t.Skipf("NOT TESTED: these PostgreSQL programs make no standby: %v", err)
 	}
-	s := newServer(t, primary.cfg.Settings...)
+	s := newServer(t, "", primary.cfg.Settings...)
 	s.cfg.Database = "millrace"
 	var err error
 	if s.Postgres, err = stack.StartStandby(t.Context(), s.cfg, feed, name); err != nil {
@@ -56,7 +62,7 @@ func StandbyOf(t testing.TB, primary *Server, feed, name string) *Server {
 	return s
 }
 
-func newServer(t testing.TB, settings ...string) *Server {
+func newServer(t testing.TB, folder string, settings ...string) *Server {
 	t.Helper()
 	dir, err := os.MkdirTemp(mustScratch(t), "postgres-")
 	if err != nil {
@@ -69,7 +75,10 @@ func newServer(t testing.TB, settings ...string) *Server {
 	if err != nil {
 		t.Fatalf("making a folder for PostgreSQL: %v", err)
 	}
-	s := &Server{Dir: filepath.Join(dir, "postgres"), cfg: serverConfig(filepath.Join(dir, "postgres"), log)}
+	if folder == "" {
+		folder = dir
+	}
+	s := &Server{Dir: filepath.Join(folder, "postgres"), cfg: serverConfig(filepath.Join(folder, "postgres"), log)}
 	s.cfg.Settings = append([]string{"wal_level=replica", "max_wal_senders=5", "wal_keep_size=256MB"}, settings...)
 	t.Cleanup(func() {
 		_ = log.Close()       // nobody writes to it any more
