@@ -10,9 +10,10 @@
 // The way of a request: server.go reads it, candidate.go checks each event,
 // admission.go waits for room, shard.go queues by entity, processor.go commits
 // whatever has queued up while its last transaction ran: transaction.go runs
-// it, plan.go (pure) says what becomes of each event. Where a decision redacts an
-// event, redact.go overwrites what is stored of it; redacted.go keeps what comes
-// later from being stored.
+// it, plan.go (pure) says what becomes of each event, redrive.go settles dead
+// letters that an operator sent again. Where a decision redacts an event,
+// redact.go overwrites what is stored of it; redacted.go keeps what comes later
+// from being stored.
 //
 // What a crash does, step by step:
 //
