@@ -18,7 +18,7 @@ func TestDeadlock(t *testing.T) {
 	ledger := w.functions["ledger"]
 	ledger.process.kill(t)
 	w.start(t, "ledger", "SHARDS=1") // so that a request is one transaction
-	w.post(t, "ledger", posted("1", "a"), posted("2", "b"))
+	w.post(t, posted("1", "a"), posted("2", "b"))
 	tx, err := w.deps.Pool.Begin(t.Context())
 	if err != nil {
 		t.Fatal(err)
@@ -33,7 +33,7 @@ func TestDeadlock(t *testing.T) {
 	lock(`SET LOCAL deadlock_timeout = '1min'`)
 	lock(`SELECT FROM millrace.entities WHERE subject = 'b' FOR UPDATE`)
 	status := make(chan int, 1)
-	go func() { status <- w.post(t, "ledger", posted("3", "b"), posted("4", "a")) }()
+	go func() { status <- w.post(t, posted("3", "b"), posted("4", "a")) }()
 	w.waits(t, `SELECT count(*) FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock'`)
 	lock(`SELECT FROM millrace.entities WHERE subject = 'a' FOR UPDATE`)
 	if err := tx.Commit(t.Context()); err != nil {

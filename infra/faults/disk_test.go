@@ -17,6 +17,7 @@ import (
 // was not committed, and when there is room again all goes on.
 func TestDiskFull(t *testing.T) {
 	t.Parallel()
+	heavy(t)
 	disk := smallDisk(t)
 	server := stacktest.PostgresServerIn(t, disk, "wal_keep_size=0", "min_wal_size=32MB", "max_wal_size=32MB")
 	w := newWorld(t, stores{databaseURL: server.URL}, "trade", "position", "ledger")

@@ -15,9 +15,9 @@ import (
 	"github.com/millrace/millrace/shared/event"
 )
 
-// post posts events to a function and returns the status; what is acknowledged is
+// post posts events to ledger and returns the status; what is acknowledged is
 // noted down.
-func (w *world) post(t *testing.T, name string, events ...*event.Event) int {
+func (w *world) post(t *testing.T, events ...*event.Event) int {
 	t.Helper()
 	body := []byte{'['}
 	for n, e := range events {
@@ -26,7 +26,7 @@ func (w *world) post(t *testing.T, name string, events ...*event.Event) int {
 		}
 		body = event.AppendJSON(body, e)
 	}
-	resp, err := http.Post("http://"+w.functions[name].address, "application/cloudevents-batch+json", bytes.NewReader(append(body, ']')))
+	resp, err := http.Post("http://"+w.functions["ledger"].address, "application/cloudevents-batch+json", bytes.NewReader(append(body, ']')))
 	if err != nil {
 		t.Error(err)
 		return 0
@@ -60,13 +60,13 @@ func TestFloodOfOneTenant(t *testing.T) {
 			for _, e := range batch {
 				e.TenantID = "flood"
 			}
-			for w.post(t, "ledger", batch...) != http.StatusAccepted && over.Load() == 0 {
+			for w.post(t, batch...) != http.StatusAccepted && over.Load() == 0 {
 				refused.Add(1)
 			}
 		})
 	}
 	for n := range 10 {
-		if status := w.post(t, "ledger", posted(fmt.Sprint("other-", n), "journal")); status != http.StatusAccepted {
+		if status := w.post(t, posted(fmt.Sprint("other-", n), "journal")); status != http.StatusAccepted {
 			t.Errorf("the other tenant got %d", status)
 		}
 	}

@@ -118,7 +118,7 @@ func TestPostgresFailsOverAndLosesItsTail(t *testing.T) {
 	w.startRelay(t)
 	w.send(t, some(20, "kept", posted)...)
 	w.holds(t)
-	eventually(t, "the standby to have it", func(ctx context.Context) bool {
+	eventually(t, "the standby to have it", func(context.Context) bool {
 		return w.count(t, `SELECT count(*) FROM pg_stat_replication WHERE replay_lsn = pg_current_wal_lsn()`) == 1
 	})
 	feed.SetDown(true)

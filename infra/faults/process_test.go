@@ -43,7 +43,7 @@ type process struct {
 }
 
 // start starts a process of a function, with more settings than the world's.
-func (w *world) start(t *testing.T, name string, settings ...string) *process {
+func (w *world) start(t *testing.T, name string, settings ...string) {
 	t.Helper()
 	fn := w.functions[name]
 	p := &process{Cmd: exec.Command(os.Args[0]), ended: make(chan struct{})}
@@ -73,7 +73,6 @@ func (w *world) start(t *testing.T, name string, settings ...string) *process {
 		return resp.Body.Close() == nil
 	})
 	fn.process = p
-	return p
 }
 
 // kill ends a process with SIGKILL.

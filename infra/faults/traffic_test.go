@@ -108,10 +108,10 @@ func (w *world) holds(t *testing.T) {
 }
 
 // count runs a query of one number.
-func (w *world) count(t *testing.T, sql string, args ...any) int {
+func (w *world) count(t *testing.T, sql string) int {
 	t.Helper()
 	var n int
-	if err := w.deps.Pool.QueryRow(t.Context(), sql, args...).Scan(&n); err != nil {
+	if err := w.deps.Pool.QueryRow(t.Context(), sql).Scan(&n); err != nil {
 		t.Fatalf("%s: %v", sql, err)
 	}
 	return n

@@ -6,6 +6,7 @@ import (
 	"maps"
 	"net"
 	"net/url"
+	"os"
 	"slices"
 	"strconv"
 	"strings"
@@ -209,6 +210,15 @@ func (w *world) startRelay(t *testing.T) {
 			t.Errorf("the relay: %v", err)
 		}
 	})
+}
+
+// heavy skips what takes ten seconds or more, but in `go tool task faults`, which
+// CI runs.
+func heavy(t *testing.T) {
+	t.Helper()
+	if os.Getenv("MILLRACE_FAULTS") == "" {
+		t.Skip("NOT RUN HERE: it takes long; `go tool task faults` runs it")
+	}
 }
 
 // eventually looks again and again until it is so, and fails the test when that

@@ -52,7 +52,7 @@ func startClusterNode(ctx context.Context, program redisProgram, dir string) (no
 	// A free port can be taken by somebody else before the server has it.
 	for range 5 {
 		var port int
-		if port, err = FreePort(); err != nil {
+		if port, err = clusterPort(); err != nil {
 			return nil, err
 		}
 		node, err = startRedisServer(ctx, RedisConfig{Dir: dir, Volatile: true, cluster: true}, program, port)
@@ -61,6 +61,16 @@ func startClusterNode(ctx context.Context, program redisProgram, dir string) (no
 		}
 	}
 	return nil, err
+}
+
+// clusterPort finds a port whose bus, 10000 above it, lies below those of outgoing
+// connections too.
+func clusterPort() (int, error) {
+	for {
+		if port, err := FreePort(); err != nil || port+10_000 <= lastFreePort {
+			return port, err
+		}
+	}
 }
 
 func (c *RedisCluster) create(ctx context.Context) error {
