@@ -66,7 +66,7 @@ func TestArrow1GatewayKilled(t *testing.T) {
 	accepted := make(chan bool, 1)
 	go func() { accepted <- w.post(ctx, e) }()
 	eventually(t, "the request to wait for Kafka", func(context.Context) bool { return metric(ctx, w.url("http"), "millrace_http_requests_in_flight") > 0 })
-	if err := syscall.Kill(w.platform.Unit("http").PID(), syscall.SIGKILL); err != nil {
+	if err := w.platform.Unit("http").Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	if <-accepted {

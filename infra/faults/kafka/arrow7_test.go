@@ -22,7 +22,7 @@ func TestArrow7KilledWhileKafkaIsTold(t *testing.T) {
 	if n := w.count(t.Context(), t, `SELECT count(*) FROM millrace.outbox`); n == 0 {
 		t.Error("Kafka was told although no broker answers")
 	}
-	if err := syscall.Kill(w.platform.Unit("trade").PID(), syscall.SIGKILL); err != nil {
+	if err := w.platform.Unit("trade").Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
 	w.each(t, (*kafkacluster.Broker).Resume)

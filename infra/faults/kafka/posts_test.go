@@ -11,6 +11,7 @@ import (
 
 	"github.com/millrace/millrace/infra/invariants"
 	"github.com/millrace/millrace/shared/event"
+	"github.com/millrace/millrace/shared/fault"
 )
 
 // posts are trades by HTTP, one after the other: each is sent again until it is
@@ -39,6 +40,7 @@ func (w *world) posts(t *testing.T) *posts {
 				p.sent = append(p.sent, identity(e))
 				p.acked.Add(1)
 			}
+			fault.Pause(ctx, time.Second/20) // a pace, no wait
 		}
 	}()
 	t.Cleanup(cancel)

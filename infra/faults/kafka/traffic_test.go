@@ -35,16 +35,16 @@ func trades(t *testing.T, n int) []*event.Event {
 	return all
 }
 
-var tests sync.Map // number by name
+var tests sync.Map // the number of each
 
 var numbers atomic.Int64
 
 // tenant is the test's, short enough for a tenant.
 func tenant(t *testing.T) string {
 	t.Helper()
-	number, ok := tests.Load(t.Name())
+	number, ok := tests.Load(t)
 	if !ok {
-		number, _ = tests.LoadOrStore(t.Name(), numbers.Add(1))
+		number, _ = tests.LoadOrStore(t, numbers.Add(1))
 	}
 	return fmt.Sprint("tenant-", number)
 }
@@ -103,19 +103,19 @@ type stream struct {
 
 // rate is events a second: enough that every batch and every second counts, and
 // little for a machine that runs three brokers.
-const rate = 60
+const rate = 30
 
 // traffic starts a stream; end stops it.
 func (w *world) traffic(t *testing.T) *stream {
 	t.Helper()
-	settings := traffic.Defaults()
-	settings.Seed, settings.Start, settings.Rate = w.seed+uint64(numbers.Add(1)), time.Now(), rate
-	settings.Tenants, settings.Entities, settings.Sequences = 5, 20, true
-	settings.Duplicates, settings.Reorder, settings.Gaps, settings.Poison = 0.05, 0.05, 0.01, 0.01
-	if err := settings.Only("trade"); err != nil {
+	mix := traffic.Defaults()
+	mix.Seed, mix.Start, mix.Rate = w.seed+uint64(numbers.Add(1)), time.Now(), rate
+	mix.Tenants, mix.Entities, mix.Sequences = 5, 20, true
+	mix.Duplicates, mix.Reorder, mix.Gaps, mix.Poison = 0.05, 0.05, 0.01, 0.01
+	if err := mix.Only("trade"); err != nil {
 		t.Fatal(err)
 	}
-	generator, err := traffic.New(settings)
+	generator, err := traffic.New(mix)
 	if err != nil {
 		t.Fatal(err)
 	}

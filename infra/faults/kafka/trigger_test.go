@@ -27,9 +27,9 @@ var triggers atomic.Int64
 
 // trigger starts a trigger that posts to a gate, and waits until it is a member
 // of the group. It is ended with the test.
-func (w *world) trigger(t *testing.T, g *gate, settings ...string) *trigger {
+func (w *world) trigger(t *testing.T, g *gate, more ...string) *trigger {
 	t.Helper()
-	tr := w.launch(t, g, settings...)
+	tr := w.launch(t, g, more...)
 	tr.await(t)
 	return tr
 }
@@ -40,7 +40,7 @@ func (tr *trigger) await(t *testing.T) {
 }
 
 // launch is trigger without the wait.
-func (w *world) launch(t *testing.T, g *gate, settings ...string) *trigger {
+func (w *world) launch(t *testing.T, g *gate, more ...string) *trigger {
 	t.Helper()
 	address := freeAddress(t)
 	tr := &trigger{
@@ -52,15 +52,14 @@ func (w *world) launch(t *testing.T, g *gate, settings ...string) *trigger {
 		t.Fatal(err)
 	}
 	defer func() { _ = log.Close() }() // the child has its own handle
-	root, err := platform.FindRoot(".")
-	if err != nil {
-		t.Fatal(err)
+	environment := append(os.Environ(),
+		"KAFKA_BROKERS="+strings.Join(w.cluster.Addresses(), ","), "KAFKA_TOPICS="+events, "KAFKA_CONSUMER_GROUP="+group,
+		"KAFKA_DEAD_LETTER_TOPIC="+deadLetters, "K_SINK="+g.url, "LISTEN_ADDRESS="+address)
+	for name, value := range settings {
+		environment = append(environment, name+"="+value)
 	}
 	tr.Process, err = process.Start(process.Spec{
-		Path: filepath.Join(w.bin(root), "kafka-trigger"), Output: log,
-		Env: append(append(os.Environ(),
-			"KAFKA_BROKERS="+strings.Join(w.cluster.Addresses(), ","), "KAFKA_TOPICS="+events, "KAFKA_CONSUMER_GROUP="+group,
-			"KAFKA_DEAD_LETTER_TOPIC="+deadLetters, "K_SINK="+g.url, "LISTEN_ADDRESS="+address), settings...),
+		Path: filepath.Join(w.bin(), "kafka-trigger"), Output: log, Env: append(environment, more...),
 	})
 	if err != nil {
 		t.Fatal(err)

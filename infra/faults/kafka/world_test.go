@@ -8,7 +8,6 @@ import (
 	"net"
 	"os"
 	"path/filepath"
-	"slices"
 	"strconv"
 	"sync"
 	"testing"
@@ -19,13 +18,11 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
-	"github.com/millrace/millrace/functions"
 	"github.com/millrace/millrace/infra/invariants"
 	"github.com/millrace/millrace/infra/platform"
 	"github.com/millrace/millrace/infra/stack"
 	"github.com/millrace/millrace/infra/stack/kafkacluster"
 	"github.com/millrace/millrace/infra/topics"
-	"github.com/millrace/millrace/shared/function"
 	"github.com/millrace/millrace/shared/views"
 )
 
@@ -46,6 +43,7 @@ const patience = 2 * time.Minute
 // world is a platform on a real Kafka, without a trigger of trades: each test
 // starts its own.
 type world struct {
+	root     string
 	data     string
 	seed     uint64
 	cluster  *kafkacluster.Cluster
@@ -128,14 +126,10 @@ func start() (_ *world, err error) {
 	if w.seed, err = strconv.ParseUint(os.Getenv("MILLRACE_SEED"), 10, 64); err != nil {
 		w.seed = rand.Uint64()
 	}
-	if w.data, err = os.MkdirTemp("", "millrace-kafka-"); err != nil {
+	if w.root, err = platform.FindRoot("."); err != nil {
 		return nil, err
 	}
-	// PostgreSQL may run as another user, who has to get in.
-	if err := os.Chmod(w.data, 0o755); err != nil {
-		return nil, err
-	}
-	if err := settle(); err != nil {
+	if w.data, err = platform.TemporaryData(w.root, "kafka-"); err != nil {
 		return nil, err
 	}
 	running = w
@@ -150,29 +144,19 @@ func start() (_ *world, err error) {
 	return w, w.connect(ctx)
 }
 
-// settle sets what all processes have in common.
-func settle() error {
-	var errs []error
-	for name, value := range map[string]string{
-		// What a kill leaves behind is taken up after these times.
-		"KAFKA_SESSION_TIMEOUT": "3s", "KAFKA_REBALANCE_TIMEOUT": "6s", "DRAIN_TIMEOUT": "4s",
-		"RELAY_OLDER_THAN": "1s", "RELAY_LEASE": "3s",
-		// More requests at once.
-		"BATCH_MAX_EVENTS": "20",
-	} {
-		errs = append(errs, os.Setenv(name, value))
-	}
-	return errors.Join(errs...)
+// settings are those of all processes.
+var settings = map[string]string{
+	// What a kill leaves behind is taken up after these times.
+	"KAFKA_SESSION_TIMEOUT": "3s", "KAFKA_REBALANCE_TIMEOUT": "6s", "DRAIN_TIMEOUT": "4s",
+	"RELAY_OLDER_THAN": "1s", "RELAY_LEASE": "3s",
+	// More requests at once.
+	"BATCH_MAX_EVENTS": "20",
 }
 
-func (w *world) startPlatform(ctx context.Context) error {
-	root, err := platform.FindRoot(".")
-	if err != nil {
-		return err
-	}
+func (w *world) startPlatform(ctx context.Context) (err error) {
 	w.platform, err = platform.Start(ctx, platform.Config{
-		Folders:      platform.Folders{Root: root, Data: w.data, Bin: w.bin(root)},
-		KafkaBrokers: w.cluster.Addresses(), Functions: families, Volatile: true, Reporter: reporter{},
+		Folders:      platform.Folders{Root: w.root, Data: w.data, Bin: w.bin()},
+		KafkaBrokers: w.cluster.Addresses(), Functions: families, Settings: settings, Volatile: true, Reporter: reporter{},
 	})
 	if err != nil {
 		return err
@@ -180,9 +164,7 @@ func (w *world) startPlatform(ctx context.Context) error {
 	return w.platform.Unit("trade-trigger").Stop()
 }
 
-func (w *world) bin(root string) string {
-	return filepath.Join(root, platform.DataFolder, "faults", "bin")
-}
+func (w *world) bin() string { return filepath.Join(w.root, platform.DataFolder, "faults", "bin") }
 
 func (w *world) connect(ctx context.Context) (err error) {
 	at := w.platform.Addresses
@@ -237,39 +219,6 @@ func (w *world) url(process string) string {
 	panic("the platform has no process " + process)
 }
 
-// deps is the whole world for the check of invariants.
-func (w *world) deps() invariants.Deps {
-	groups := map[string]string{}
-	for _, name := range families {
-		groups[topics.Events(name)] = platform.ConsumerGroup(name)
-	}
-	definitions := slices.DeleteFunc(functions.All(), func(fn function.Definition) bool {
-		return !slices.Contains(families, fn.FunctionName())
-	})
-	return invariants.Deps{
-		Pool: w.pool, Redis: w.redis, Brokers: w.cluster.Addresses(),
-		Functions: definitions, ConsumerGroups: groups, Sent: slices.Values(w.sent),
-	}
-}
-
-// holds waits for rest and checks the invariants.
-func (w *world) holds(t *testing.T) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	if err := invariants.Settle(ctx, w.deps()); err != nil {
-		t.Fatal(err)
-	}
-	report, err := invariants.Check(ctx, w.deps())
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Log(report.String())
-	if !report.Holds() {
-		t.Error("an invariant is broken")
-	}
-}
-
 // reporter shows what takes long and what dies.
 type reporter struct{ stack.Silent }
 
@@ -284,21 +233,4 @@ func freeAddress(t *testing.T) string {
 		t.Fatal(err)
 	}
 	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
-}
-
-// eventually looks again and again until it is so, and fails the test when that
-// takes too long.
-func eventually(t *testing.T, what string, so func(context.Context) bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for !so(ctx) {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("waited in vain for %s", what)
-		case <-tick.C:
-		}
-	}
 }

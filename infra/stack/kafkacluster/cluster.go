@@ -93,7 +93,7 @@ func (c *Cluster) AwaitAll(ctx context.Context) error {
 	}
 	defer client.Close()
 	admin := kadm.NewClient(client)
-	tick := time.NewTicker(50 * time.Millisecond)
+	tick := time.NewTicker(200 * time.Millisecond)
 	defer tick.Stop()
 	for {
 		missing, err := missing(ctx, admin)
