@@ -154,12 +154,12 @@ const (
 		SELECT decisions, count(*) AS n FROM (SELECT id, count(*) AS decisions FROM millrace.audit GROUP BY id) AS a GROUP BY decisions) AS b`
 )
 
-// Two operators redrive everything at once, over several pages, and the
+// Two operators redrive everything at once, over two pages, and the
 // function gets each record twice: each event is decided once more.
 func TestTwoRedrivesAtOnce(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
-	const n = 450
+	const n = 210
 	w.refusals(t, n)
 	var group errgroup.Group
 	for range 2 {
