@@ -8,6 +8,7 @@ import (
 
 	"github.com/millrace/millrace/shared/function"
 	"github.com/millrace/millrace/shared/money"
+	"github.com/millrace/millrace/shared/postgres"
 	"github.com/millrace/millrace/shared/views"
 )
 
@@ -77,6 +78,7 @@ func (r *Relay) read(ctx context.Context, l *loading, items []item) error {
 	defer conn.Release()
 	b := &pgx.Batch{}
 	b.Queue(beginSnapshot)
+	b.Queue(`SELECT ` + postgres.PlanSettings)
 	b.Queue(`SELECT epoch FROM millrace.database_epoch`).QueryRow(func(row pgx.Row) error { return row.Scan(&l.epoch) })
 	for name, fn := range r.functions {
 		l.queueEntities(b, fn, name, items)

@@ -20,6 +20,7 @@ import (
 	"github.com/millrace/millrace/shared/function"
 	"github.com/millrace/millrace/shared/money"
 	"github.com/millrace/millrace/shared/outbox"
+	"github.com/millrace/millrace/shared/postgres"
 )
 
 // transaction is one attempt to decide a batch. It takes two round trips: one
@@ -159,12 +160,9 @@ func release(ctx context.Context, conn *pgxpool.Conn) {
 // prepared keeps the locks of a process that froze, or whose node is gone, from
 // holding up everybody who needs the same rows: PostgreSQL ends the transaction.
 // Who waits for a lock gives up in time to try again.
-//
-// Every statement has one plan, by an index. To make it anew for the values of a
-// batch, over all partitions, costs more than running it; to compile it, far more.
 const prepared = `
 SELECT set_config('idle_in_transaction_session_timeout', '10s', true), set_config('lock_timeout', '5s', true),
-       set_config('plan_cache_mode', 'force_generic_plan', true), set_config('jit', 'off', true)`
+       ` + postgres.PlanSettings
 
 func (t *transaction) read(ctx context.Context, conn *pgxpool.Conn) (*plan, error) {
 	t.prepare()
