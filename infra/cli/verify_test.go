@@ -20,10 +20,11 @@ import (
 	"github.com/millrace/millrace/shared/views"
 )
 
-// stores are those of a platform that has run, and that the environment names.
+// stores are those of a platform, which the environment names.
 type stores struct {
 	pool  *pgxpool.Pool
 	redis redis.UniversalClient
+	relay *outbox.Relay
 }
 
 // decided decides events and shows what follows in Redis.
@@ -42,11 +43,18 @@ func decided(t *testing.T, events ...string) *stores {
 		t.Fatal(err)
 	}
 	t.Cleanup(func() { _ = s.redis.Close() })
+	s.relay = outbox.NewRelay(outbox.RelayConfig{Pool: s.pool, Redis: s.redis, Functions: functions.All(), Log: slog.New(slog.DiscardHandler)})
+	s.decide(t, events...)
+	return s
+}
+
+// decide decides events and shows what follows.
+func (s *stores) decide(t *testing.T, events ...string) {
+	t.Helper()
 	limits, err := env.ParseAs[runtime.Limits]()
 	if err != nil {
 		t.Fatal(err)
 	}
-	log := slog.New(slog.DiscardHandler)
 	var claims []outbox.Claim
 	for _, fn := range functions.All() {
 		var mine []event.Received
@@ -55,16 +63,14 @@ func decided(t *testing.T, events ...string) *stores {
 				mine = append(mine, r)
 			}
 		}
-		p := runtime.NewProcessor(fn, s.pool, limits, log, func(c outbox.Claim) { claims = append(claims, c) })
+		p := runtime.NewProcessor(fn, s.pool, limits, slog.New(slog.DiscardHandler), func(c outbox.Claim) { claims = append(claims, c) })
 		if _, err := p.Process(t.Context(), mine); err != nil {
 			t.Fatal(err)
 		}
 	}
-	relay := outbox.NewRelay(outbox.RelayConfig{Pool: s.pool, Redis: s.redis, Functions: functions.All(), Log: log})
-	if err := relay.Publish(t.Context(), claims); err != nil {
+	if err := s.relay.Publish(t.Context(), claims); err != nil {
 		t.Fatal(err)
 	}
-	return s
 }
 
 const (

@@ -17,17 +17,27 @@ const (
 	nextEntities = `
 SELECT tenant_id, '', subject
 FROM millrace.entities
-WHERE (tenant_id, function, subject) > ($2, $1, $3) AND function = $1
+WHERE (tenant_id, function, subject) > ($2, $1, $3) AND function = $1 AND ($5 = '' OR tenant_id = $5)
 ORDER BY tenant_id, function, subject
 LIMIT $4`
 
 	nextAggregates = `
 SELECT DISTINCT ON (tenant_id, function, name, key) tenant_id, name, key
 FROM millrace.aggregates
-WHERE (tenant_id, function, name, key) > ($2, $1, $3, $4) AND function = $1
+WHERE (tenant_id, function, name, key) > ($2, $1, $3, $4) AND function = $1 AND ($6 = '' OR tenant_id = $6)
 ORDER BY tenant_id, function, name, key
 LIMIT $5`
 )
+
+// Part says what is rebuilt; the zero value is everything.
+type Part struct {
+	Function, Tenant string // empty: all
+	// Progress, if it is not nil, hears how many more entities and aggregates are
+	// shown anew.
+	Progress func(n int)
+}
+
+func (p Part) whole() bool { return p.Function == "" && p.Tenant == "" }
 
 // Rebuild shows every entity and aggregate of the relay's functions anew, on
 // the given masters or, without any, on all. It reads them chunk by chunk, each
@@ -37,18 +47,28 @@ LIMIT $5`
 //
 // A crash leaves a part shown anew; doing it again does no harm.
 func (r *Relay) Rebuild(ctx context.Context, masters ...views.Master) error {
+	return r.rebuild(ctx, Part{}, masters)
+}
+
+func (r *Relay) rebuild(ctx context.Context, part Part, masters []views.Master) error {
 	if err := r.ensureEpoch(ctx); err != nil {
 		return err
 	}
 	var errs []error
 	for name := range r.functions {
-		for _, next := range []func(context.Context, item) ([]item, error){r.entitiesAfter, r.aggregatesAfter} {
-			chunk, err := next(ctx, item{function: name})
-			for ; err == nil && len(chunk) > 0; chunk, err = next(ctx, chunk[len(chunk)-1]) {
+		if part.Function != "" && part.Function != name {
+			continue
+		}
+		for _, next := range []nextChunk{r.entitiesAfter, r.aggregatesAfter} {
+			chunk, err := next(ctx, item{function: name, tenant: part.Tenant}, part.Tenant)
+			for ; err == nil && len(chunk) > 0; chunk, err = next(ctx, chunk[len(chunk)-1], part.Tenant) {
 				err := r.reshow(ctx, chunk, masters)
 				errs = append(errs, err)
 				if IsUnreachable(err) || ctx.Err() != nil {
 					return fmt.Errorf("rebuilding the views of %s: %w", name, errors.Join(errs...))
+				}
+				if part.Progress != nil {
+					part.Progress(len(chunk))
 				}
 			}
 			if err != nil {
@@ -59,12 +79,15 @@ func (r *Relay) Rebuild(ctx context.Context, masters ...views.Master) error {
 	return errors.Join(errs...)
 }
 
-func (r *Relay) entitiesAfter(ctx context.Context, last item) ([]item, error) {
-	return r.nextItems(ctx, last.function, nextEntities, last.function, last.tenant, last.key, loadItems)
+// nextChunk reads the items after the last one, of a tenant or of all.
+type nextChunk func(ctx context.Context, last item, tenant string) ([]item, error)
+
+func (r *Relay) entitiesAfter(ctx context.Context, last item, tenant string) ([]item, error) {
+	return r.nextItems(ctx, last.function, nextEntities, last.function, last.tenant, last.key, loadItems, tenant)
 }
 
-func (r *Relay) aggregatesAfter(ctx context.Context, last item) ([]item, error) {
-	return r.nextItems(ctx, last.function, nextAggregates, last.function, last.tenant, last.name, last.key, loadItems)
+func (r *Relay) aggregatesAfter(ctx context.Context, last item, tenant string) ([]item, error) {
+	return r.nextItems(ctx, last.function, nextAggregates, last.function, last.tenant, last.name, last.key, loadItems, tenant)
 }
 
 func (r *Relay) nextItems(ctx context.Context, function, query string, args ...any) ([]item, error) {

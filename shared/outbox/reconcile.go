@@ -21,26 +21,9 @@ func (r *Relay) Reconcile(ctx context.Context) (int, error) {
 	if r.rebuildOut.waiting() {
 		return 0, nil
 	}
-	epoch, err := r.checkTimeline(ctx)
-	if err != nil {
-		return 0, err
-	}
-	client, _, err := r.connect(ctx)
-	if err != nil {
-		return 0, r.redisOut.note(ctx, err)
-	}
-	masters, err := views.CheckEpoch(ctx, client, epoch)
-	if behind, ok := errors.AsType[*views.EpochBehindError](err); ok {
-		// The database was restored, or its clock is behind that of the server
-		// that failed: all it says would be stale.
-		r.log.Warn("the database begins a new epoch: Redis is ahead of it", "error", err)
-		if epoch, err = RenewEpoch(ctx, r.cfg.Pool, behind.Redis); err != nil {
-			return 0, err
-		}
-		masters, err = views.CheckEpoch(ctx, client, epoch)
-	}
+	epoch, masters, err := r.mismatched(ctx)
 	if err != nil || len(masters) == 0 {
-		return 0, r.redisOut.note(ctx, err)
+		return 0, err
 	}
 	err = r.restore(ctx, epoch, masters)
 	if rebuildErr := r.rebuildOut.note(ctx, err); rebuildErr != nil {
@@ -50,12 +33,54 @@ func (r *Relay) Reconcile(ctx context.Context) (int, error) {
 	return len(masters), nil
 }
 
-// restore does what the order in package views' epoch.go asks for.
-func (r *Relay) restore(ctx context.Context, epoch int64, masters []views.Master) error {
-	client, _, err := r.connect(ctx)
+// Restore shows anew what a part shows, whatever Redis says of itself, and returns
+// when it is shown. Live writes go on; it may run twice, and at once with
+// [Relay.Reconcile]. If the part is everything, it is a rebuild of the masters that
+// Reconcile would rebuild too.
+//
+// A crash leaves a part shown anew; doing it again does no harm.
+func (r *Relay) Restore(ctx context.Context, part Part) error {
+	if !part.whole() {
+		return r.rebuild(ctx, part, nil)
+	}
+	epoch, masters, err := r.mismatched(ctx)
 	if err != nil {
 		return err
 	}
+	if err := r.knowsAll(ctx); err != nil {
+		return err
+	}
+	if err := r.rebuild(ctx, part, nil); err != nil || len(masters) == 0 {
+		return err
+	}
+	_, err = r.conclude(ctx, epoch, masters)
+	return err
+}
+
+// mismatched returns the database's epoch and the masters that have another.
+func (r *Relay) mismatched(ctx context.Context) (epoch int64, masters []views.Master, err error) {
+	if epoch, err = r.checkTimeline(ctx); err != nil {
+		return 0, nil, err
+	}
+	client, _, err := r.connect(ctx)
+	if err != nil {
+		return 0, nil, r.redisOut.note(ctx, err)
+	}
+	masters, err = views.CheckEpoch(ctx, client, epoch)
+	if behind, ok := errors.AsType[*views.EpochBehindError](err); ok {
+		// The database was restored, or its clock is behind that of the server
+		// that failed: all it says would be stale.
+		r.log.Warn("the database begins a new epoch: Redis is ahead of it", "error", err)
+		if epoch, err = RenewEpoch(ctx, r.cfg.Pool, behind.Redis); err != nil {
+			return 0, nil, err
+		}
+		masters, err = views.CheckEpoch(ctx, client, epoch)
+	}
+	return epoch, masters, r.redisOut.note(ctx, err)
+}
+
+// restore does what the order in package views' epoch.go asks for.
+func (r *Relay) restore(ctx context.Context, epoch int64, masters []views.Master) error {
 	started := time.Now()
 	for _, m := range masters {
 		r.log.Warn("Redis lost its views or shows those of another epoch: rebuilding it", "master", m.Address, "epoch", epoch)
@@ -66,15 +91,28 @@ func (r *Relay) restore(ctx context.Context, epoch int64, masters []views.Master
 	if err := r.Rebuild(ctx, masters...); err != nil {
 		return err
 	}
-	removed, err := views.Prune(ctx, client, epoch)
+	removed, err := r.conclude(ctx, epoch, masters)
 	if err != nil {
-		return fmt.Errorf("after the rebuild: %w", err)
-	}
-	if err := views.SetEpoch(ctx, client, epoch, masters...); err != nil {
-		return fmt.Errorf("after the rebuild: %w", err)
+		return err
 	}
 	r.log.Info("Redis is rebuilt", "masters", len(masters), "removed", removed, "took", time.Since(started).Round(time.Millisecond).String())
 	return nil
+}
+
+// conclude ends the rebuild of masters: it removes what earlier epochs showed,
+// and notes that it is done.
+func (r *Relay) conclude(ctx context.Context, epoch int64, masters []views.Master) (removed int, err error) {
+	client, _, err := r.connect(ctx)
+	if err != nil {
+		return 0, err
+	}
+	if removed, err = views.Prune(ctx, client, epoch); err != nil {
+		return 0, fmt.Errorf("after the rebuild: %w", err)
+	}
+	if err := views.SetEpoch(ctx, client, epoch, masters...); err != nil {
+		return 0, fmt.Errorf("after the rebuild: %w", err)
+	}
+	return removed, nil
 }
 
 const unknownFunction = `
