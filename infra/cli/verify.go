@@ -162,6 +162,14 @@ func (b *entityBar) clear() {
 	}
 }
 
+// several counts things.
+func several(n int, what string) string {
+	if n == 1 {
+		return "1 " + what
+	}
+	return fmt.Sprintf("%d %ss", n, what)
+}
+
 // printReport says what was compared, and what differs.
 func printReport(out io.Writer, asJSON bool, r invariants.Report) error {
 	if asJSON {
@@ -178,7 +186,7 @@ func printReport(out io.Writer, asJSON bool, r invariants.Report) error {
 	}
 	verdict := "The tables and Redis are what the audit log gives"
 	if n := r.Differences(); n > 0 {
-		verdict = fmt.Sprintf("%d differences", n)
+		verdict = several(n, "difference")
 	}
 	c := r.Checked
 	fmt.Fprintf(out, "%s: %d entities with %d decisions, %d views.\n", verdict, c.Entities, c.Events, c.Views)

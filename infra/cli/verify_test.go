@@ -33,6 +33,7 @@ func decided(t *testing.T, events ...string) *stores {
 	url, redisURL := stacktest.Postgres(t), stacktest.Redis(t)
 	t.Setenv("DATABASE_URL", url)
 	t.Setenv("REDIS_URL", redisURL)
+	t.Setenv("KAFKA_BROKERS", "")
 	s := &stores{}
 	var err error
 	if s.pool, err = pgxpool.New(t.Context(), url); err != nil {
@@ -97,7 +98,9 @@ func TestVerify(t *testing.T) {
 	var result struct {
 		Same        bool
 		Differences int
-		Broken      []struct{ Rows []struct{ Where, Is, Should string } }
+		Broken      []struct {
+			Rows []struct{ Where, Is, Should string }
+		}
 	}
 	var text strings.Builder
 	if status := cli.Run(t.Context(), []string{"verify", "--json"}, cli.Streams{Out: &text, Err: io.Discard}); status != 1 {

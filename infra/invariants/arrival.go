@@ -9,6 +9,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/millrace/millrace/infra/records"
 	"github.com/millrace/millrace/infra/topics"
 	"github.com/millrace/millrace/shared/event"
 )
@@ -18,10 +19,10 @@ import (
 // is parked, or is a dead letter in PostgreSQL or in Kafka. I1: each
 // acknowledged send is such a record, or one that is still to be taken.
 func (c *check) checkArrival(ctx context.Context) error {
-	known := map[string]map[int32]extent{}
+	known := map[string]map[int32]records.Extent{}
 	for _, fn := range c.deps.Functions {
 		topic := topics.Events(fn.FunctionName())
-		all, err := extents(ctx, c.admin, topic, c.deps.ConsumerGroups[topic])
+		all, err := records.Extents(ctx, c.admin, topic, c.deps.ConsumerGroups[topic])
 		if err != nil {
 			return err
 		}
@@ -36,42 +37,42 @@ func (c *check) checkArrival(ctx context.Context) error {
 	return c.checkSent(ctx, known)
 }
 
-func (c *check) checkExtents(ctx context.Context, topic string, all map[int32]extent) error {
+func (c *check) checkExtents(ctx context.Context, topic string, all map[int32]records.Extent) error {
 	for partition, x := range all {
 		switch {
-		case x.committed < x.start:
-			c.brokenf("I1", "records that Kafka dropped before they were taken", "%s/%d: %d to %d", topic, partition, x.committed, x.start)
-		case x.committed > x.end:
-			c.brokenf("I6", "committed offsets past the end", "%s/%d: %d of %d", topic, partition, x.committed, x.end)
+		case x.Committed < x.Start:
+			c.brokenf("I1", "records that Kafka dropped before they were taken", "%s/%d: %d to %d", topic, partition, x.Committed, x.Start)
+		case x.Committed > x.End:
+			c.brokenf("I6", "committed offsets past the end", "%s/%d: %d of %d", topic, partition, x.Committed, x.End)
 		}
-		c.report.Checked.Waiting += int(max(0, x.end-x.committed))
+		c.report.Checked.Waiting += int(max(0, x.End-x.Committed))
 	}
 	if c.deps.Live {
 		return nil
 	}
-	untaken, err := waiting(ctx, c.deps.Brokers, topic, all)
+	untaken, err := waiting(ctx, c.deps.cluster(), topic, all)
 	for partition, n := range untaken {
 		x := all[partition]
-		c.brokenf("I1", "records that nobody has taken", "%s/%d: %d of those from %d to %d", topic, partition, n, x.committed, x.end)
+		c.brokenf("I1", "records that nobody has taken", "%s/%d: %d of those from %d to %d", topic, partition, n, x.Committed, x.End)
 	}
 	return err
 }
 
-func (c *check) checkRecords(ctx context.Context, function string, all map[int32]extent) error {
+func (c *check) checkRecords(ctx context.Context, function string, all map[int32]records.Extent) error {
 	topic := topics.Events(function)
 	from, to := map[int32]int64{}, map[int32]int64{}
 	for partition, x := range all {
-		from[partition], to[partition] = x.start, min(x.committed, x.end)
+		from[partition], to[partition] = x.Start, min(x.Committed, x.End)
 	}
 	letters, err := c.unreadable(ctx, function)
 	if err != nil {
 		return err
 	}
-	return walk(ctx, c.deps.Brokers, topic, from, to, func(ctx context.Context, page []*kgo.Record) error {
+	return records.Walk(ctx, c.deps.cluster(), topic, from, to, func(ctx context.Context, page []*kgo.Record) error {
 		c.report.Checked.Records += len(page)
 		events := make([]*event.Event, len(page))
 		for n, r := range page {
-			events[n] = readRecord(r)
+			events[n] = records.Read(r).Event
 		}
 		missing, err := c.without(ctx, function, events)
 		if err != nil {
@@ -123,15 +124,15 @@ func (c *check) unreadable(ctx context.Context, function string) (map[place]bool
 		return nil, err
 	}
 	topic := topics.DeadLetters(function)
-	all, err := extents(ctx, c.admin, topic, "")
+	all, err := records.Extents(ctx, c.admin, topic, "")
 	if err != nil {
 		return nil, err
 	}
 	from, to := map[int32]int64{}, map[int32]int64{}
 	for partition, x := range all {
-		from[partition], to[partition] = x.start, x.end
+		from[partition], to[partition] = x.Start, x.End
 	}
-	return letters, walk(ctx, c.deps.Brokers, topic, from, to, func(_ context.Context, page []*kgo.Record) error {
+	return letters, records.Walk(ctx, c.deps.cluster(), topic, from, to, func(_ context.Context, page []*kgo.Record) error {
 		for _, r := range page {
 			if at, ok := origin(r, topics.Events(function)); ok {
 				letters[at] = true

@@ -13,6 +13,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/millrace/millrace/infra/records"
 	"github.com/millrace/millrace/infra/topics"
 	"github.com/millrace/millrace/shared/function"
 )
@@ -43,6 +44,8 @@ type Deps struct {
 	// Pool: up to the versions that the entities have in Pool.
 	Audit *pgxpool.Pool
 }
+
+func (d *Deps) cluster() records.Cluster { return records.Cluster{Brokers: d.Brokers} }
 
 // Sent is an acknowledged send: a record in Kafka, an identity, or both.
 type Sent struct {

@@ -9,6 +9,7 @@ import (
 	"github.com/go-json-experiment/json/jsontext"
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 
 	"github.com/millrace/millrace/shared/event"
 )
@@ -25,48 +26,51 @@ LEFT JOIN millrace.parked AS p
  AND p.source = batch.source AND p.sequence = batch.sequence AND p.id = batch.id
 WHERE s.id IS NOT NULL OR p.id IS NOT NULL`
 
-	findRedriven = `
+	selectRedriven = `
 SELECT batch.n, d.digest, d.event
 FROM unnest($2::int[], $3::uuid[]) AS batch (n, id)
 JOIN millrace.dead_letters AS d ON d.id = batch.id AND d.function = $1 AND d.digest IS NOT NULL`
 
-	findDead = `
+	selectDead = `
 SELECT batch.n, d.digest, d.event
 FROM unnest($2::int[], $3::text[], $4::text[], $5::text[]) AS batch (n, tenant_id, source, id)
 JOIN millrace.dead_letters AS d
   ON d.tenant_id = batch.tenant_id AND d.source = batch.source AND d.event_id = batch.id AND d.function = $1`
 )
 
-// fate is where an event is found.
-type fate int
+// Fate is where an event is found.
+type Fate int
 
+// The fates of an event.
 const (
-	nowhere fate = iota
-	decided
-	parked
-	dead
+	Nowhere   Fate = iota
+	Decided        // with this content
+	Parked         // likewise
+	Dead           // likewise, undecided
+	Conflict       // an event with its identity and another content was decided
+	Contested      // likewise, and it is a dead letter
 )
 
 // without returns the places of the events that had no effect of any kind.
 func (c *check) without(ctx context.Context, function string, events []*event.Event) ([]int, error) {
-	fates, err := c.fates(ctx, function, events)
+	fates, err := Fates(ctx, c.deps.Pool, function, events)
 	var missing []int
 	for n, f := range fates {
-		if f == nowhere {
+		if f == Nowhere || f == Conflict {
 			missing = append(missing, n)
 		}
 	}
 	return missing, err
 }
 
-// fates says where a function has each event: with this content, not just with
-// this identity. An event that could not be read (nil) is nowhere.
-func (c *check) fates(ctx context.Context, function string, events []*event.Event) ([]fate, error) {
-	fates := make([]fate, len(events))
+// Fates says where a function has each event. One that could not be read (nil) is
+// nowhere.
+func Fates(ctx context.Context, pool *pgxpool.Pool, function string, events []*event.Event) ([]Fate, error) {
+	fates := make([]Fate, len(events))
 	digests := make([][]byte, len(events))
 	open := columns{}
 	for n, e := range events {
-		if e != nil && storable(e) {
+		if e != nil && Storable(e) {
 			digest := e.Digest()
 			digests[n] = digest[:]
 			open.add(n, e)
@@ -75,10 +79,10 @@ func (c *check) fates(ctx context.Context, function string, events []*event.Even
 	if len(open.ns) == 0 {
 		return fates, nil
 	}
-	if err := c.findRedriven(ctx, function, events, digests); err != nil {
+	if err := findRedriven(ctx, pool, function, events, digests); err != nil {
 		return nil, err
 	}
-	rows, err := c.deps.Pool.Query(ctx, findDecided, function, open.ns, open.tenants, open.sources, open.ids, open.subjects, open.sequences)
+	rows, err := pool.Query(ctx, findDecided, function, open.ns, open.tenants, open.sources, open.ids, open.subjects, open.sequences)
 	if err != nil {
 		return nil, err
 	}
@@ -87,20 +91,22 @@ func (c *check) fates(ctx context.Context, function string, events []*event.Even
 	if _, err := pgx.ForEachRow(rows, []any{&n, &seen, &digest, &waiting}, func() error {
 		switch {
 		case bytes.Equal(seen, digests[n]):
-			fates[n] = decided
+			fates[n] = Decided
 		case waiting != nil && digestIs(digest, waiting, digests[n]):
-			fates[n] = parked
+			fates[n] = Parked
+		case seen != nil:
+			fates[n] = Conflict
 		}
 		return nil
 	}); err != nil {
 		return nil, err
 	}
-	return fates, c.findDead(ctx, function, events, digests, fates)
+	return fates, findDead(ctx, pool, function, events, digests, fates)
 }
 
 // findRedriven gives what a redaction left of an event, and an operator redrove,
 // the digest of the whole.
-func (c *check) findRedriven(ctx context.Context, function string, events []*event.Event, digests [][]byte) error {
+func findRedriven(ctx context.Context, pool *pgxpool.Pool, function string, events []*event.Event, digests [][]byte) error {
 	var ns []int32
 	var ids []uuid.UUID
 	for n, e := range events {
@@ -114,7 +120,7 @@ func (c *check) findRedriven(ctx context.Context, function string, events []*eve
 	if len(ns) == 0 {
 		return nil
 	}
-	rows, err := c.deps.Pool.Query(ctx, findRedriven, function, ns, ids)
+	rows, err := pool.Query(ctx, selectRedriven, function, ns, ids)
 	if err != nil {
 		return err
 	}
@@ -130,25 +136,25 @@ func (c *check) findRedriven(ctx context.Context, function string, events []*eve
 }
 
 // findDead looks for the rest among the dead letters.
-func (c *check) findDead(ctx context.Context, function string, events []*event.Event, digests [][]byte, fates []fate) error {
+func findDead(ctx context.Context, pool *pgxpool.Pool, function string, events []*event.Event, digests [][]byte, fates []Fate) error {
 	rest := columns{}
 	for n, f := range fates {
-		if f == nowhere && digests[n] != nil {
+		if (f == Nowhere || f == Conflict) && digests[n] != nil {
 			rest.add(n, events[n])
 		}
 	}
 	if len(rest.ns) == 0 {
 		return nil
 	}
-	rows, err := c.deps.Pool.Query(ctx, findDead, function, rest.ns, rest.tenants, rest.sources, rest.ids)
+	rows, err := pool.Query(ctx, selectDead, function, rest.ns, rest.tenants, rest.sources, rest.ids)
 	if err != nil {
 		return err
 	}
 	var n int
 	var digest, raw []byte
 	_, err = pgx.ForEachRow(rows, []any{&n, &digest, &raw}, func() error {
-		if digestIs(digest, raw, digests[n]) {
-			fates[n] = dead
+		if (fates[n] == Nowhere || fates[n] == Conflict) && digestIs(digest, raw, digests[n]) {
+			fates[n] = map[Fate]Fate{Nowhere: Dead, Conflict: Contested}[fates[n]]
 		}
 		return nil
 	})
@@ -169,9 +175,9 @@ func digestIs(digest, raw, want []byte) bool {
 	return bytes.Equal(digest, want)
 }
 
-// storable reports whether PostgreSQL can be asked for an event: one with an
+// Storable reports whether PostgreSQL can be asked for an event: one with an
 // identity that it could have.
-func storable(e *event.Event) bool {
+func Storable(e *event.Event) bool {
 	for _, text := range []string{e.TenantID, e.Source, e.ID} {
 		if text == "" || strings.ContainsRune(text, 0) || !utf8.ValidString(text) {
 			return false

@@ -7,6 +7,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/millrace/millrace/infra/records"
 	"github.com/millrace/millrace/infra/topics"
 	"github.com/millrace/millrace/shared/event"
 )
@@ -50,17 +51,17 @@ func (m *emissions) add(ctx context.Context, events []*event.Event) error {
 
 // look looks for events at their target. At rest each has to have been decided.
 func (m *emissions) look(ctx context.Context, target string, events []*event.Event) error {
-	fates, err := m.fates(ctx, target, events)
+	fates, err := Fates(ctx, m.deps.Pool, target, events)
 	if err != nil {
 		return err
 	}
 	for n, e := range events {
 		switch {
-		case fates[n] == dead:
+		case fates[n] == Dead || fates[n] == Contested:
 			m.brokenf("I7", "emitted events that their target could not decide", "%s", name(e))
-		case fates[n] == parked && !m.deps.Live:
+		case fates[n] == Parked && !m.deps.Live:
 			m.brokenf("I7", "emitted events that are parked at rest", "%s", name(e))
-		case fates[n] == nowhere:
+		case fates[n] == Nowhere || fates[n] == Conflict:
 			if m.count++; m.count > maxOnTheWay {
 				return fmt.Errorf("over %d emitted events are on their way: let it settle first", maxOnTheWay)
 			}
@@ -113,17 +114,17 @@ func (m *emissions) forgetOnTheWay(ctx context.Context, target string, missing m
 		return err
 	}
 	topic := topics.Events(target)
-	all, err := extents(ctx, m.admin, topic, m.deps.ConsumerGroups[topic])
+	all, err := records.Extents(ctx, m.admin, topic, m.deps.ConsumerGroups[topic])
 	if err != nil {
 		return err
 	}
 	from, to := map[int32]int64{}, map[int32]int64{}
 	for partition, x := range all {
-		from[partition], to[partition] = max(x.start, x.committed), x.end
+		from[partition], to[partition] = max(x.Start, x.Committed), x.End
 	}
-	return walk(ctx, m.deps.Brokers, topic, from, to, func(_ context.Context, page []*kgo.Record) error {
+	return records.Walk(ctx, m.deps.cluster(), topic, from, to, func(_ context.Context, page []*kgo.Record) error {
 		for _, r := range page {
-			if e := readRecord(r); e != nil {
+			if e := records.Read(r).Event; e != nil {
 				delete(missing, idOf(e))
 			}
 		}

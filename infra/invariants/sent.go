@@ -6,11 +6,12 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/millrace/millrace/infra/records"
 	"github.com/millrace/millrace/shared/function"
 )
 
 // checkSent is I1 for the sends that the caller knows of.
-func (c *check) checkSent(ctx context.Context, known map[string]map[int32]extent) error {
+func (c *check) checkSent(ctx context.Context, known map[string]map[int32]records.Extent) error {
 	if c.deps.Sent == nil {
 		return nil
 	}
@@ -18,7 +19,7 @@ func (c *check) checkSent(ctx context.Context, known map[string]map[int32]extent
 	for s := range c.deps.Sent {
 		c.report.Checked.Sent++
 		if s.Topic != "" {
-			if x, ok := known[s.Topic][s.Partition]; !ok || s.Offset >= x.end {
+			if x, ok := known[s.Topic][s.Partition]; !ok || s.Offset >= x.End {
 				c.brokenf("I1", "acknowledged sends that Kafka does not have", "%s/%d/%d", s.Topic, s.Partition, s.Offset)
 			}
 		}

@@ -9,6 +9,8 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/millrace/millrace/infra/records"
 )
 
 // Settle waits until all is at rest: every record is taken, and the outbox is
@@ -66,9 +68,9 @@ type rest struct {
 // empty, and then Kafka still has no more records, there was a moment at which
 // nothing was on its way.
 func (r *rest) unrest(ctx context.Context) (string, error) {
-	before := map[string]map[int32]extent{}
+	before := map[string]map[int32]records.Extent{}
 	for topic, group := range r.deps.ConsumerGroups {
-		all, err := extents(ctx, r.admin, topic, group)
+		all, err := records.Extents(ctx, r.admin, topic, group)
 		if err != nil {
 			return "", err
 		}
@@ -87,15 +89,15 @@ func (r *rest) unrest(ctx context.Context) (string, error) {
 	return r.grown(ctx, before)
 }
 
-func (r *rest) lag(ctx context.Context, topic string, all map[int32]extent) (string, error) {
-	lagging := map[int32]extent{}
+func (r *rest) lag(ctx context.Context, topic string, all map[int32]records.Extent) (string, error) {
+	lagging := map[int32]records.Extent{}
 	for partition, x := range all {
-		if x.committed < x.end {
+		if x.Committed < x.End {
 			lagging[partition] = x
 		}
 	}
 	if r.read && len(lagging) > 0 {
-		count, err := waiting(ctx, r.deps.Brokers, topic, lagging)
+		count, err := waiting(ctx, r.deps.cluster(), topic, lagging)
 		if err != nil {
 			return "", err
 		}
@@ -107,12 +109,12 @@ func (r *rest) lag(ctx context.Context, topic string, all map[int32]extent) (str
 	}
 	for _, partition := range slices.Sorted(maps.Keys(lagging)) {
 		x := lagging[partition]
-		return fmt.Sprintf("%s/%d is taken to %d of %d", topic, partition, x.committed, x.end), nil
+		return fmt.Sprintf("%s/%d is taken to %d of %d", topic, partition, x.Committed, x.End), nil
 	}
 	return "", nil
 }
 
-func (r *rest) grown(ctx context.Context, before map[string]map[int32]extent) (string, error) {
+func (r *rest) grown(ctx context.Context, before map[string]map[int32]records.Extent) (string, error) {
 	for topic, all := range before {
 		ends, err := r.admin.ListCommittedOffsets(ctx, topic)
 		if err == nil {
@@ -122,7 +124,7 @@ func (r *rest) grown(ctx context.Context, before map[string]map[int32]extent) (s
 			return "", fmt.Errorf("reading the last offsets of %s: %w", topic, err)
 		}
 		for partition, x := range all {
-			if end, ok := ends.Lookup(topic, partition); ok && end.Offset != x.end {
+			if end, ok := ends.Lookup(topic, partition); ok && end.Offset != x.End {
 				return fmt.Sprintf("%s/%d has just got more records", topic, partition), nil
 			}
 		}

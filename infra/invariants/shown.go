@@ -218,7 +218,8 @@ func (c *check) differ(what string, found []views.Difference) {
 		if d.Member != "" {
 			where = fmt.Sprintf("%s %q", d.Key, d.Member)
 		}
-		c.differs("I5", what, Row{Where: where, Is: clip(d.Got), Should: clip(d.Want)})
+		is, should := parted(d.Got, d.Want)
+		c.differs("I5", what, Row{Where: where, Is: is, Should: should})
 	}
 }
 

@@ -67,7 +67,8 @@ func (s *states) compare(path []string, is, should any) {
 		}
 	}
 	if a, b := render(is), render(should); a != b {
-		s.rows = append(s.rows, Row{Where: s.where(path), Is: clip(a), Should: clip(b)})
+		a, b = parted(a, b)
+		s.rows = append(s.rows, Row{Where: s.where(path), Is: a, Should: b})
 	}
 }
 
@@ -131,6 +132,20 @@ func render(value any) string {
 		return fmt.Sprint(value)
 	}
 	return strings.TrimSpace(out.String())
+}
+
+// parted bounds two texts that differ, to where they do.
+func parted(is, should string) (shownIs, shownShould string) {
+	n := 0
+	for n < len(is) && n < len(should) && is[n] == should[n] {
+		n++
+	}
+	const before = 60
+	if n <= 2*before || max(len(is), len(should)) <= before*4 {
+		return clip(is), clip(should)
+	}
+	cut := func(text string) string { return clip("..." + strings.ToValidUTF8(text[n-before:], "")) }
+	return cut(is), cut(should)
 }
 
 // clip bounds a text that is shown to people.

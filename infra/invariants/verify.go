@@ -33,6 +33,9 @@ func Verify(ctx context.Context, deps Deps) (Report, error) {
 	if c.total = entities; deps.Redis != nil {
 		c.total *= 2
 	}
+	if err := c.countMissing(ctx); err != nil {
+		return c.report, fmt.Errorf("verifying: counting the entities: %w", err)
+	}
 	return c.run(ctx, "verifying", []part{
 		{"folding the audit log", func(ctx context.Context) error {
 			return c.checkFolds(ctx, func(context.Context, []*event.Event) error { return nil })
@@ -40,6 +43,19 @@ func Verify(ctx context.Context, deps Deps) (Report, error) {
 		{"querying the tables", c.verifyTables},
 		{"comparing Redis", c.checkShown},
 	})
+}
+
+// countMissing counts the entities that the audit log's database has, and the one
+// that is compared with it has not: they are behind.
+func (c *check) countMissing(ctx context.Context) error {
+	if c.deps.Audit == nil {
+		return nil
+	}
+	there := *c
+	there.deps.Pool = c.deps.Audit
+	all, err := there.count(ctx)
+	c.report.Checked.Behind = int(max(0, all-c.total))
+	return err
 }
 
 // verifyTables holds what is no entity's own to the tables: aggregates, and rows

@@ -26,8 +26,8 @@ func TestVerifyNamesWhatWasTamperedWith(t *testing.T) {
      tenant_id=acme subject=conv-1 source=/chat id=M1 facts=<nil> decided=1 version=<nil>
 entities whose tables are not what the fold gives: 1
      millrace.messages acme/conv-1 /chat M1: is nothing, should be {"author":"ann","number":1,"state":"redacted","time":"2026-03-14T09:26:53Z","version":2}`},
-		{"an aggregate", `UPDATE millrace.aggregates SET value = value + 7 WHERE ctid = (
-    SELECT ctid FROM millrace.aggregates WHERE name = 'agent' AND key = 'agent-1' AND field = 'open' LIMIT 1)`,
+		{"an aggregate", `UPDATE millrace.aggregates SET value = value + 7 WHERE (tableoid, ctid) = (
+    SELECT tableoid, ctid FROM millrace.aggregates WHERE name = 'agent' AND key = 'agent-1' AND field = 'open' LIMIT 1)`,
 			`agents' counts that are not those of their conversations: 1
      tenant_id=acme agent=agent-1 open=8 conversations=1 closed=1 closed_conversations=1`},
 		{"the audit log", `DELETE FROM millrace.audit WHERE function = 'message' AND version = 2`,

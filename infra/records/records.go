@@ -1,4 +1,4 @@
-package invariants
+package records
 
 import (
 	"bytes"
@@ -13,16 +13,16 @@ import (
 	"github.com/millrace/millrace/shared/event"
 )
 
-// extent is how much of a partition there is, and how much of it is consumed.
-type extent struct {
-	start     int64 // of the first record that is kept
-	committed int64 // of the first record that the group has to take
-	end       int64 // after the last record, those of open transactions left out
+// Extent is how much of a partition there is, and how much of it is consumed.
+type Extent struct {
+	Start     int64 // of the first record that is kept
+	Committed int64 // of the first record that the group has to take
+	End       int64 // after the last record, those of open transactions left out
 }
 
-// extents returns those of a topic's partitions; without a group nothing of it
+// Extents returns those of a topic's partitions; without a group nothing of it
 // is consumed. Committed offsets are read before the ends.
-func extents(ctx context.Context, admin *kadm.Client, topic, group string) (map[int32]extent, error) {
+func Extents(ctx context.Context, admin *kadm.Client, topic, group string) (map[int32]Extent, error) {
 	fetched, err := committedOffsets(ctx, admin, group)
 	if err != nil {
 		return nil, fmt.Errorf("reading the offsets of group %s: %w", group, err)
@@ -41,14 +41,14 @@ func extents(ctx context.Context, admin *kadm.Client, topic, group string) (map[
 	if err != nil {
 		return nil, fmt.Errorf("reading the last offsets of %s: %w", topic, err)
 	}
-	all := map[int32]extent{}
+	all := map[int32]Extent{}
 	ends.Each(func(end kadm.ListedOffset) {
-		x := extent{end: end.Offset}
+		x := Extent{End: end.Offset}
 		if start, ok := starts.Lookup(topic, end.Partition); ok {
-			x.start, x.committed = start.Offset, start.Offset
+			x.Start, x.Committed = start.Offset, start.Offset
 		}
 		if committed, ok := fetched.Lookup(topic, end.Partition); ok && committed.At >= 0 {
-			x.committed = committed.At
+			x.Committed = committed.At
 		}
 		all[end.Partition] = x
 	})
@@ -66,12 +66,15 @@ func committedOffsets(ctx context.Context, admin *kadm.Client, group string) (ka
 	return fetched, err
 }
 
-// pageRecords is how many records are in memory at a time.
-const pageRecords = 2000
+// Page is how many records are handed over at a time.
+const Page = 2000
 
-// walk calls do with the records of a topic from the first to the second
+// fetchBytes bounds the records that are on their way from Kafka, in bytes.
+const fetchBytes = 8 << 20
+
+// Walk calls do with the records of a topic from the first to the second
 // offset of each partition, a page at a time.
-func walk(ctx context.Context, brokers []string, topic string, from, to map[int32]int64, do func(context.Context, []*kgo.Record) error) error {
+func Walk(ctx context.Context, cluster Cluster, topic string, from, to map[int32]int64, do func(context.Context, []*kgo.Record) error) error {
 	open := map[int32]kgo.Offset{}
 	for partition, offset := range from {
 		if offset < to[partition] {
@@ -81,7 +84,7 @@ func walk(ctx context.Context, brokers []string, topic string, from, to map[int3
 	if len(open) == 0 {
 		return nil
 	}
-	reader, err := kgo.NewClient(kgo.SeedBrokers(brokers...), kgo.FetchIsolationLevel(kgo.ReadCommitted()),
+	reader, err := cluster.Open(kgo.FetchIsolationLevel(kgo.ReadCommitted()), kgo.FetchMaxBytes(fetchBytes), kgo.MaxConcurrentFetches(1),
 		kgo.KeepControlRecords(), // else a marker at the end would be waited for in vain
 		kgo.ConsumePartitions(map[string]map[int32]kgo.Offset{topic: open}))
 	if err != nil {
@@ -89,7 +92,7 @@ func walk(ctx context.Context, brokers []string, topic string, from, to map[int3
 	}
 	defer reader.Close()
 	for len(open) > 0 {
-		fetches := reader.PollRecords(ctx, pageRecords)
+		fetches := reader.PollRecords(ctx, Page)
 		if err := errors.Join(fetches.Err(), fetches.Err0()); err != nil {
 			return fmt.Errorf("reading %s: %w", topic, err)
 		}
@@ -110,28 +113,11 @@ func walk(ctx context.Context, brokers []string, topic string, from, to map[int3
 	return nil
 }
 
-// waiting counts the records of a topic that are still to be taken. What lies
-// beyond a committed offset need not be a record: transactions leave markers,
-// and aborted ones records that nobody gets.
-func waiting(ctx context.Context, brokers []string, topic string, all map[int32]extent) (map[int32]int, error) {
-	from, to := map[int32]int64{}, map[int32]int64{}
-	for partition, x := range all {
-		from[partition], to[partition] = max(x.start, x.committed), x.end
-	}
-	count := map[int32]int{}
-	return count, walk(ctx, brokers, topic, from, to, func(_ context.Context, page []*kgo.Record) error {
-		for _, r := range page {
-			count[r.Partition]++
-		}
-		return nil
-	})
-}
-
-// readRecord reads the event of a record by the CloudEvents Kafka binding, not
-// by the trigger's code.
-func readRecord(r *kgo.Record) *event.Event {
+// Read reads the event of a record by the CloudEvents Kafka binding, not by the
+// trigger's code.
+func Read(r *kgo.Record) event.Received {
 	if r.Value == nil {
-		return nil
+		return event.Received{}
 	}
 	attributes, contentType := map[string]string{}, ""
 	for _, h := range r.Headers {
@@ -144,15 +130,15 @@ func readRecord(r *kgo.Record) *event.Event {
 	}
 	media, _, _ := strings.Cut(contentType, ";")
 	if strings.EqualFold(strings.TrimSpace(media), "application/cloudevents+json") {
-		e := event.ParseStructured(r.Value).Event
-		if e != nil && bytes.Equal(e.Data, []byte("null")) {
+		received := event.ParseStructured(r.Value)
+		if e := received.Event; e != nil && bytes.Equal(e.Data, []byte("null")) {
 			e.Data, e.IsJSON = nil, false // a null member is an absent one
 		}
-		return e
+		return received
 	}
 	if contentType == "" {
 		contentType = attributes["datacontenttype"]
 	}
 	delete(attributes, "datacontenttype")
-	return event.ParseBinary(attributes, contentType, r.Value).Event
+	return event.ParseBinary(attributes, contentType, r.Value)
 }

@@ -1,0 +1,296 @@
+package replay_test
+
+import (
+	"context"
+	"fmt"
+	"log/slog"
+	"slices"
+	"strings"
+	"testing"
+	"time"
+
+	"github.com/caarlos0/env/v11"
+	"github.com/jackc/pgx/v5/pgxpool"
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/millrace/millrace/functions"
+	"github.com/millrace/millrace/infra/records"
+	"github.com/millrace/millrace/infra/replay"
+	"github.com/millrace/millrace/infra/stack/stacktest"
+	"github.com/millrace/millrace/infra/topics"
+	"github.com/millrace/millrace/infra/traffic"
+	"github.com/millrace/millrace/shared/function"
+	"github.com/millrace/millrace/shared/kafka"
+	"github.com/millrace/millrace/shared/outbox"
+	"github.com/millrace/millrace/shared/runtime"
+	"github.com/millrace/millrace/shared/views"
+)
+
+func TestMain(m *testing.M) { stacktest.Main(m) }
+
+// world is a Kafka, and a database in which all that it has was decided.
+type world struct {
+	replay.Config
+
+	url    string
+	client *kgo.Client
+	relay  *outbox.Relay
+}
+
+func newWorld(t *testing.T) *world {
+	t.Helper()
+	w := &world{url: stacktest.Postgres(t)}
+	w.Kafka = replay.Kafka{Cluster: records.Cluster{Brokers: stacktest.Kafka(t)}, Group: func(function string) string { return "g-" + function }}
+	w.Functions = functions.All()
+	var err error
+	if w.Limits, err = env.ParseAs[runtime.Limits](); err != nil {
+		t.Fatal(err)
+	}
+	if w.Pool, err = pgxpool.New(t.Context(), w.url); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.Pool.Close)
+	if w.client, err = w.Kafka.Open(); err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(w.client.Close)
+	redis, err := views.Open(t.Context(), stacktest.Redis(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = redis.Close() })
+	producer, err := outbox.NewProducer(w.Kafka.Brokers, kafka.ProducerConfig("test", kafka.Security{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = producer.Close() })
+	w.relay = outbox.NewRelay(outbox.RelayConfig{Pool: w.Pool, Redis: redis, Producer: producer, Functions: w.Functions,
+		Log: slog.New(slog.DiscardHandler)})
+
+	w.send(t, "message.sent.v1 M1 conv-x", `{"author":"ann","text":"secret"}`)
+	w.send(t, "message.redacted.v1 M2 conv-x", `{"message":"M1"}`)
+	w.produce(t, 600)
+	for range 2 { // the second time it is what the first one emitted
+		w.run(t, w.Config)
+		if _, err := w.relay.Sweep(t.Context(), 0, 500); err != nil {
+			t.Fatal(err)
+		}
+		w.commit(t)
+	}
+	return w
+}
+
+// produce sends traffic with every fault, and commits it as if it were taken.
+func (w *world) produce(t *testing.T, events int) {
+	t.Helper()
+	settings := traffic.Defaults()
+	settings.Events, settings.Rate, settings.Start, settings.Tenants, settings.Sequences = events, 0, time.Now(), 3, true
+	settings.Duplicates, settings.Reorder, settings.Gaps, settings.OpenGaps, settings.Poison = 0.05, 0.05, 0.03, 0.5, 0.02
+	generator, err := traffic.New(settings)
+	if err != nil {
+		t.Fatal(err)
+	}
+	var all []*kgo.Record
+	for {
+		r, ok := generator.Next()
+		if !ok {
+			break
+		}
+		record := &kgo.Record{Topic: r.Topic, Key: r.Key, Value: r.Value}
+		for _, h := range r.Headers {
+			record.Headers = append(record.Headers, kgo.RecordHeader{Key: h.Name, Value: []byte(h.Value)})
+		}
+		all = append(all, record)
+	}
+	if err := w.client.ProduceSync(t.Context(), all...).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+	w.commit(t)
+}
+
+// send sends one event: "type id subject", and its data.
+func (w *world) send(t *testing.T, words, data string) {
+	t.Helper()
+	var eventType, id, subject string
+	if _, err := fmt.Sscan(words, &eventType, &id, &subject); err != nil {
+		t.Fatal(err)
+	}
+	family, _, _ := strings.Cut(eventType, ".")
+	record := &kgo.Record{Topic: topics.Events(family), Key: []byte(subject), Value: []byte(data)}
+	for name, value := range map[string]string{"ce_specversion": "1.0", "ce_id": id, "ce_source": "/desk", "ce_type": eventType,
+		"ce_tenantid": "acme", "ce_subject": subject, "ce_time": "2026-11-24T09:00:00Z", "content-type": "application/json"} {
+		record.Headers = append(record.Headers, kgo.RecordHeader{Key: name, Value: []byte(value)})
+	}
+	if err := w.client.ProduceSync(t.Context(), record).FirstErr(); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// commit says that the triggers are through with all there is.
+func (w *world) commit(t *testing.T) {
+	t.Helper()
+	admin := kadm.NewClient(w.client)
+	for _, fn := range w.Functions {
+		ends, err := admin.ListEndOffsets(t.Context(), topics.Events(fn.FunctionName()))
+		if err != nil {
+			t.Fatal(err)
+		}
+		if err := admin.CommitAllOffsets(t.Context(), w.Kafka.Group(fn.FunctionName()), ends.Offsets()); err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
+func (w *world) run(t *testing.T, c replay.Config) replay.Result {
+	t.Helper()
+	result, err := replay.Run(t.Context(), c)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return result
+}
+
+func (w *world) execute(t *testing.T, sql string) {
+	t.Helper()
+	if _, err := w.Pool.Exec(t.Context(), sql); err != nil {
+		t.Fatal(err)
+	}
+}
+
+// checksum is of all that replaying must not change.
+func (w *world) checksum(t *testing.T) (sum string) {
+	t.Helper()
+	const all = `
+SELECT concat_ws(' ', (SELECT count(*) FROM millrace.audit), (SELECT count(*) FROM millrace.outbox),
+       (SELECT md5(string_agg(e::text, ' ' ORDER BY e::text)) FROM millrace.entities AS e),
+       (SELECT md5(string_agg(s::text, ' ' ORDER BY s::text)) FROM millrace.streams AS s),
+       (SELECT md5(string_agg(p::text, ' ' ORDER BY p::text)) FROM millrace.parked AS p),
+       (SELECT md5(string_agg(d::text, ' ' ORDER BY d::text)) FROM millrace.dead_letters AS d),
+       (SELECT md5(string_agg(a::text, ' ' ORDER BY a::text)) FROM millrace.aggregates AS a))`
+	if err := w.Pool.QueryRow(t.Context(), all).Scan(&sum); err != nil {
+		t.Fatal(err)
+	}
+	return sum
+}
+
+// TestIntoLiveChangesNothing: from Kafka and from the audit log, delivered and
+// only looked at.
+func TestIntoLiveChangesNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	before := w.checksum(t)
+	for _, fromAudit := range []bool{false, true} {
+		for _, dryRun := range []bool{true, false} {
+			c := w.Config
+			c.FromAudit, c.DryRun = fromAudit, dryRun
+			r := w.run(t, c)
+			if r.Changes() > 0 || r.Duplicates < 500 || len(r.Rest) > 0 {
+				t.Errorf("from the audit log %t, dry %t: %+v", fromAudit, dryRun, r)
+			}
+			if !fromAudit && (r.Waiting == 0 || r.Conflicts == 0 || r.DeadLetters == 0 || r.Unreadable == 0) {
+				t.Errorf("the traffic is too tame: %+v", r)
+			}
+			if fromAudit && r.Redacted == 0 {
+				t.Errorf("nothing was redacted: %+v", r)
+			}
+		}
+	}
+	if after := w.checksum(t); after != before {
+		t.Errorf("was %s\nis  %s", before, after)
+	}
+}
+
+// TestWhatWasLostIsFound: an event that was taken and not decided, an identity
+// that is not remembered any more, and the same event with another content.
+func TestWhatWasLostIsFound(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	c := w.Config
+	c.Functions = slices.DeleteFunc(slices.Clone(w.Functions), func(fn function.Definition) bool { return fn.FunctionName() != "agent" })
+	w.execute(t, `DELETE FROM millrace.seen WHERE function = 'agent'`)
+	if r := w.run(t, c); r.Changes() > 0 || r.Duplicates == 0 {
+		t.Errorf("identities are not remembered: %+v", r)
+	}
+	w.send(t, "agent.signed-in.v1 LOST agent-x", `{"skills":["fr"]}`)
+	w.send(t, "agent.signed-in.v1 LOST agent-x", `{"skills":["de"]}`)
+	w.commit(t)
+	dry := c
+	dry.DryRun = true
+	if r := w.run(t, dry); r.Unknown != 2 || len(r.Rows) == 0 || !strings.Contains(strings.Join(r.Rows, "\n"), "unknown: tenant acme, source /desk, id LOST") {
+		t.Errorf("a dry run: %+v", r)
+	}
+	if r := w.run(t, c); r.Applied != 1 || r.Dead != 1 || !strings.Contains(strings.Join(r.Rows, "\n"), "dead letter, identity-conflict: ") {
+		t.Errorf("delivered: %+v", r)
+	}
+	if r := w.run(t, c); r.Changes() != 0 || r.Conflicts == 0 {
+		t.Errorf("delivered again: %+v", r)
+	}
+}
+
+// TestShadow: a shadow of Kafka and one of the audit log are what the live audit
+// log gives; one that is made of less is not.
+func TestShadow(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, fromAudit := range []bool{false, true} {
+		c := w.Config
+		c.FromAudit, c.Shadow = fromAudit, w.url
+		r := w.run(t, c)
+		var left int
+		err := w.Pool.QueryRow(t.Context(), `SELECT count(*) FROM pg_database WHERE datname = $1`, r.Shadow).Scan(&left)
+		if err != nil || left > 0 || !strings.HasPrefix(r.Shadow, "millrace_shadow_") {
+			t.Errorf("shadow %q was left, error %v", r.Shadow, err)
+		}
+		if r.Compared == nil || !r.Compared.Holds() || r.Compared.Checked.Behind > 0 || r.Compared.Checked.Entities < 50 {
+			t.Errorf("from the audit log %t: %+v", fromAudit, r)
+		}
+	}
+	w.execute(t, `DELETE FROM millrace.audit WHERE function = 'message' AND version = 1`)
+	c := w.Config
+	c.Shadow = w.url
+	if r := w.run(t, c); r.Compared == nil || r.Compared.Holds() {
+		t.Errorf("the audit log lacks rows: %+v", r)
+	}
+}
+
+// TestStoppedAndGoneOn: what a stopped replay did and what it says is left are
+// all there is, once.
+func TestStoppedAndGoneOn(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	for _, fromAudit := range []bool{false, true} {
+		c := w.Config
+		c.FromAudit, c.DryRun = fromAudit, true
+		c.Functions = slices.DeleteFunc(slices.Clone(w.Functions), func(fn function.Definition) bool { return fn.FunctionName() != "message" })
+		all := w.run(t, c)
+		want := all.Events()
+		c.Rate = 1e6
+		ctx, stop := context.WithCancel(t.Context())
+		c.Progress = func(string, int64, int64) { stop() }
+		first, err := replay.Run(ctx, c)
+		if err != nil || len(first.Rest) != 1 {
+			t.Fatalf("stopped: %+v, error %v", first, err)
+		}
+		c.Progress, c.Kafka.Offsets, c.After = nil, first.Rest[0].Offsets, first.Rest[0].After
+		second := w.run(t, c)
+		// What was delivered since it could say where to go on comes again.
+		if first.Events() == 0 || first.Events()+second.Events() < want || second.Events() > want {
+			t.Errorf("%d events and then %d, of %d", first.Events(), second.Events(), want)
+		}
+		c.After, c.Kafka.Offsets = nil, map[int32]replay.Range{0: {From: 1, To: 3}}
+		if r := w.run(t, c); !fromAudit && r.Events() > 2 {
+			t.Errorf("a part of a partition: %+v", r)
+		}
+	}
+	c := w.Config
+	c.DryRun = true
+	c.Kafka.Since = time.Now().Add(time.Hour)
+	if r := w.run(t, c); r.Events() != 0 {
+		t.Errorf("after the end: %+v", r)
+	}
+	c.Kafka.Since, c.Kafka.Until = time.Now().Add(-time.Hour), time.Now().Add(time.Hour)
+	if r := w.run(t, c); r.Events() < 600 {
+		t.Errorf("an hour: %+v", r)
+	}
+}

@@ -1,0 +1,118 @@
+package replay
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"net/url"
+	"os"
+	"strings"
+	"time"
+
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/millrace/millrace/infra/invariants"
+	"github.com/millrace/millrace/infra/migrations"
+	"github.com/millrace/millrace/shared/event"
+	"github.com/millrace/millrace/shared/postgres"
+)
+
+// shadow is a database of its own on the server of the live one.
+type shadow struct {
+	live, name string
+	pool       *pgxpool.Pool
+}
+
+// makeShadow makes one. A crash leaves it there, under a name that says what it
+// is.
+func makeShadow(ctx context.Context, live string) (s *shadow, err error) {
+	s = &shadow{live: live, name: fmt.Sprintf("millrace_shadow_%s_%d", time.Now().UTC().Format("20060102_150405"), os.Getpid())}
+	if err := s.execute(ctx, "CREATE DATABASE "+s.name+" TEMPLATE template0"); err != nil {
+		return nil, fmt.Errorf("making a shadow database: %s", postgres.Redact(err.Error()))
+	}
+	defer func() {
+		if err != nil {
+			err = errors.Join(err, s.close(context.WithoutCancel(ctx), false))
+		}
+	}()
+	at := withDatabase(live, s.name)
+	if err := migrations.Up(ctx, at); err != nil {
+		return s, err
+	}
+	config, err := pgxpool.ParseConfig(at)
+	if err != nil {
+		return s, errors.New("the shadow's URL: " + postgres.Redact(err.Error()))
+	}
+	config.MaxConns = 4
+	config.ConnConfig.RuntimeParams["synchronous_commit"] = "off" // it can be made again
+	s.pool, err = pgxpool.NewWithConfig(ctx, config)
+	return s, err
+}
+
+// withDatabase names another database of the same server.
+func withDatabase(live, name string) string {
+	if u, err := url.Parse(live); err == nil && strings.HasPrefix(u.Scheme, "postgres") {
+		u.Path = "/" + name
+		return u.String()
+	}
+	return live + " dbname=" + name // the last word counts
+}
+
+func (s *shadow) execute(ctx context.Context, sql string) error {
+	conn, err := pgx.Connect(ctx, s.live)
+	if err != nil {
+		return err
+	}
+	_, err = conn.Exec(ctx, sql)
+	return errors.Join(err, conn.Close(ctx))
+}
+
+func (s *shadow) close(ctx context.Context, keep bool) error {
+	if s.pool != nil {
+		s.pool.Close()
+	}
+	if keep {
+		return nil
+	}
+	if err := s.execute(ctx, "DROP DATABASE "+s.name+" WITH (FORCE)"); err != nil {
+		return fmt.Errorf("dropping the shadow database %s: %s", s.name, postgres.Redact(err.Error()))
+	}
+	return nil
+}
+
+const forgetIdentity = `DELETE FROM millrace.seen WHERE tenant_id = $1 AND source = $2 AND id = $3`
+
+// intoShadow delivers events to an empty database. Where they are in the order of
+// their live decisions, streams need not guard it once more: gaps that an operator
+// skipped stay no gaps.
+func (d *deliverer) intoShadow(ctx context.Context, part []delivery) error {
+	var open []event.Received
+	flush := func() error {
+		if len(open) == 0 {
+			return nil
+		}
+		err := d.process(ctx, open, make([]invariants.Fate, len(open)))
+		open = open[:0]
+		return err
+	}
+	for _, one := range part {
+		if one.unreadable() {
+			d.result.Unreadable++
+			continue
+		}
+		if one.ordered && !one.Event.Emitted() {
+			one.Event.Sequence = 0
+		}
+		if one.redriven { // perhaps refused before: it is decided again
+			if err := flush(); err != nil {
+				return err
+			}
+			if _, err := d.target.Exec(ctx, forgetIdentity, one.Event.TenantID, one.Event.Source, one.Event.ID); err != nil {
+				return err
+			}
+		}
+		open = append(open, one.Received)
+	}
+	return flush()
+}
