@@ -13,9 +13,9 @@
 //
 // It trusts nothing that the functions, the triggers or the relay say of
 // themselves: it reads Kafka's records, PostgreSQL's tables and Redis, and
-// folds with the functions' own rules. [Check] of a system at rest judges all
-// of it; of one at work ([Deps.Live]) all but Redis and what is still on its
-// way. [Settle] waits for rest.
+// folds with the functions' own rules. [Check] judges all of a system; of one at
+// work ([Deps.Live]) it leaves out what is still on its way. [Verify] is the part
+// of it that needs no Kafka, and the same code. [Settle] waits for rest.
 //
 // It only reads, page by page and in short transactions. Its memory is bounded
 // by a page, by the largest entity, and by a few dozen bytes for each dead
