@@ -49,12 +49,12 @@ func TestFloodOfOneTenant(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, stores{}, "ledger")
 	w.functions["ledger"].process.kill(t)
-	w.start(t, "ledger", "QUEUE_EVENTS=100", "MAX_BATCH=10", "REQUEST_TIMEOUT=1s")
+	w.start(t, "ledger", "QUEUE_EVENTS=100", "MAX_BATCH=10", "REQUEST_TIMEOUT=3s")
 	w.postgres.SetDelay(20 * time.Millisecond)
 	w.startRelay(t)
 	var refused, over atomic.Int32
 	var flood sync.WaitGroup
-	for n := range 20 {
+	for n := range 60 {
 		flood.Go(func() {
 			batch := some(50, fmt.Sprint("flood-", n), posted)
 			for _, e := range batch {
@@ -65,7 +65,7 @@ func TestFloodOfOneTenant(t *testing.T) {
 			}
 		})
 	}
-	for n := range 10 {
+	for n := 0; n < 10 || refused.Load() == 0; n++ {
 		if status := w.post(t, posted(fmt.Sprint("other-", n), "journal")); status != http.StatusAccepted {
 			t.Errorf("the other tenant got %d", status)
 		}
@@ -73,9 +73,6 @@ func TestFloodOfOneTenant(t *testing.T) {
 	w.postgres.SetDelay(0)
 	over.Store(1)
 	flood.Wait()
-	if refused.Load() == 0 {
-		t.Error("no request was refused: the test tests nothing")
-	}
 	w.holds(t)
 }
 

@@ -82,7 +82,7 @@ func TestRepeatWaitsForTheStandby(t *testing.T) {
 
 	feed.SetDown(true)
 	w.functions["ledger"].process.kill(t)
-	w.start(t, "ledger", "REQUEST_TIMEOUT=300ms")
+	w.start(t, "ledger", "REQUEST_TIMEOUT=1s")
 	asked := make(chan struct{}, 1000)
 	w.functions["ledger"].door.On("POST", proxy.Request, func(int) proxy.Verdict {
 		asked <- struct{}{}
@@ -91,7 +91,7 @@ func TestRepeatWaitsForTheStandby(t *testing.T) {
 	answered := w.functions["ledger"].door.At(" 202 ", proxy.Reply)
 	w.send(t, posted("second", "journal"))
 	w.decided(t, "ledger", 2) // and yet it is not safe
-	for range 5 {
+	for range 3 {
 		select {
 		case <-asked:
 		case <-answered.Reached:
