@@ -97,7 +97,7 @@ Start with "millrace up", leave it running, and open a second terminal.`,
 	root.SetErr(streams.Err)
 	root.PersistentFlags().StringVar(&a.data, "dir", "", "folder of the platform's data (default: "+platform.DataFolder+" at the root of the checkout)")
 	root.AddCommand(a.upCommand(), a.sendCommand(), a.simulateCommand(), a.statusCommand(), a.dlqCommand(), a.streamsCommand(), a.benchCommand(), a.soakCommand(), a.newCommand())
-	root.AddCommand(a.verifyCommand(), a.viewsCommand(), a.replayCommand())
+	root.AddCommand(a.verifyCommand(), a.viewsCommand(), a.replayCommand(), a.maintainCommand())
 	root.CompletionOptions.HiddenDefaultCmd = true
 	root.SetFlagErrorFunc(flagError)
 	root.SetVersionTemplate("{{.Version}}\n")

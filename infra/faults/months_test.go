@@ -5,7 +5,7 @@ import (
 	"testing"
 	"time"
 
-	"github.com/millrace/millrace/infra/migrations"
+	"github.com/millrace/millrace/infra/maintenance"
 	"github.com/millrace/millrace/shared/event"
 )
 
@@ -15,7 +15,7 @@ func TestMonthIsMissing(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, stores{}, "trade", "position", "ledger")
 	w.startRelay(t)
-	if _, err := migrations.MakeMonths(t.Context(), w.databaseURL, now, 1); err != nil {
+	if err := maintenance.Months(t.Context(), w.databaseURL, maintenance.Config{Now: now, Ahead: 1}); err != nil {
 		t.Fatal(err)
 	}
 	at := func(when time.Time) func(id, subject string) *event.Event {
@@ -35,10 +35,15 @@ func TestMonthIsMissing(t *testing.T) {
 			t.Errorf("%s has %d rows, want %d", table, n, want)
 		}
 	}
-	// Making the month now takes nothing away.
-	if _, err := migrations.MakeMonths(t.Context(), w.databaseURL, unmade, 1); err != nil {
+	// Made now, the month takes what is there, and what comes.
+	if err := maintenance.Months(t.Context(), w.databaseURL, maintenance.Config{Now: now, Ahead: 1}); err != nil {
 		t.Fatal(err)
 	}
 	w.send(t, some(20, "later", at(unmade))...)
 	w.holds(t)
+	for table, want := range map[string]int{"trades_default": 0, "trades_2003_05": 40, "postings_2003_05": 160} {
+		if n := w.count(t, fmt.Sprintf(`SELECT count(*) FROM millrace.%s`, table)); n != want {
+			t.Errorf("%s has %d rows, want %d", table, n, want)
+		}
+	}
 }

@@ -32,9 +32,9 @@ func (p pod) faults(m manifests) (faults []string) {
 	must(equality.Semantic.DeepEqual(c.SecurityContext, narrowest()), "its security context is not the narrowest")
 	must(isFalse(p.spec.AutomountServiceAccountToken), "it has a token for Kubernetes")
 	must(isFalse(p.spec.EnableServiceLinks), "other services' names are in its environment")
-	must(asks(c.ReadinessProbe, "/health/readiness"), "readiness is not asked at /health/readiness")
-	must(asks(c.LivenessProbe, "/health/liveness"), "liveness is not asked at /health/liveness")
-	must(len(c.Ports) == 1 && int(c.Ports[0].ContainerPort) == p.settings(m).port, "its port is not the one that it listens on")
+	must(p.ends || asks(c.ReadinessProbe, "/health/readiness"), "readiness is not asked at /health/readiness")
+	must(p.ends || asks(c.LivenessProbe, "/health/liveness"), "liveness is not asked at /health/liveness")
+	must(p.ends && len(c.Ports) == 0 || len(c.Ports) == 1 && int(c.Ports[0].ContainerPort) == p.settings(m).port, "its port is not the one that it listens on")
 	for _, list := range []corev1.ResourceList{c.Resources.Requests, c.Resources.Limits} {
 		must(slices.Equal(slices.Sorted(maps.Keys(list)), []corev1.ResourceName{"cpu", "memory"}), "it wants requests and limits of cpu and memory")
 	}

@@ -6,6 +6,7 @@ import (
 	"strings"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	networkingv1 "k8s.io/api/networking/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
@@ -70,6 +71,8 @@ func newObject(kind string) metav1.Object {
 		return &networkingv1.NetworkPolicy{}
 	case "apps/v1 Deployment":
 		return &appsv1.Deployment{}
+	case "batch/v1 CronJob":
+		return &batchv1.CronJob{}
 	case "serving.knative.dev/v1 Service":
 		return &servingv1.Service{}
 	case "eventing.knative.dev/v1 Broker":

@@ -129,6 +129,11 @@ func TestBrokenManifests(t *testing.T) {
 		{"no limit of memory", batchTrigger, "            memory: 1Gi\n", "", "requests and limits"},
 		{"a heap above the memory limit", batchTrigger, "value: 900MiB", "value: 1GiB", "GOMEMLIMIT"},
 
+		// What runs once a day.
+		{"a CronJob with an unknown field", batchTrigger, "concurrencyPolicy: Forbid", "concurrency: Forbid", `unknown field "spec.concurrency"`},
+		{"a maintenance with a setting that no code reads", batchTrigger, "name: GOMEMLIMIT\n              value: 100MiB", "name: MAINTAIN_MONTHS\n              value: '3'", "CronJob maintain: no code reads MAINTAIN_MONTHS"},
+		{"a maintenance that runs twice at once", batchTrigger, "concurrencyPolicy: Forbid", "concurrencyPolicy: Allow", "connections, PostgreSQL gives 150"},
+
 		// Connections.
 		{"more pods than PostgreSQL has connections for", production, `max-scale: "10"`, `max-scale: "99"`, "connections, PostgreSQL gives 1200"},
 		{"no bound for pods", production, "        autoscaling.knative.dev/max-scale: \"10\"\n", "", "connections, PostgreSQL gives 1200"},

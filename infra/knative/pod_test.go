@@ -5,6 +5,7 @@ import (
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
+	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
 	"knative.dev/serving/pkg/apis/autoscaling"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
@@ -15,7 +16,7 @@ import (
 // pkg/queue/sharedmain/main.go.
 const queueDrain = 30 * time.Second
 
-// pod is what a Knative Service and a Deployment have in common.
+// pod is what a Knative Service, a Deployment and a CronJob have in common.
 type pod struct {
 	name, part, namespace string
 	labels                map[string]string
@@ -24,6 +25,7 @@ type pod struct {
 	grace                 time.Duration     // from the pod's end to the kernel's kill
 	before                time.Duration     // of that, until the process has SIGTERM
 	injected              map[string]string // what Knative adds to the environment
+	ends                  bool              // it does one thing and ends: nobody asks it anything
 }
 
 func pods(m manifests) (of []pod) {
@@ -53,6 +55,20 @@ func pods(m manifests) (of []pod) {
 		}
 		if d.Spec.Replicas != nil {
 			p.most = int(*d.Spec.Replicas)
+		}
+		if seconds := template.Spec.TerminationGracePeriodSeconds; seconds != nil {
+			p.grace = time.Duration(*seconds) * time.Second
+		}
+		of = append(of, p)
+	}
+	for _, c := range all[*batchv1.CronJob](m) {
+		template := c.Spec.JobTemplate.Spec.Template
+		p := pod{
+			name: describe("CronJob", c.Name), part: template.Labels[labelPart], namespace: c.Namespace,
+			labels: template.Labels, spec: template.Spec, injected: map[string]string{}, ends: true, most: 1,
+		}
+		if c.Spec.ConcurrencyPolicy != batchv1.ForbidConcurrent {
+			p.most = 1 << 30
 		}
 		if seconds := template.Spec.TerminationGracePeriodSeconds; seconds != nil {
 			p.grace = time.Duration(*seconds) * time.Second

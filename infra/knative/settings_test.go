@@ -10,6 +10,7 @@ import (
 
 	"github.com/caarlos0/env/v11"
 
+	"github.com/millrace/millrace/infra/maintenance"
 	"github.com/millrace/millrace/shared/runtime"
 	gateway "github.com/millrace/millrace/triggers/http"
 	"github.com/millrace/millrace/triggers/kafka"
@@ -68,6 +69,13 @@ var parts = map[string]part{
 			err = c.Validate()
 		}
 		return settings{port: port(c.Port, c.ListenAddress), connections: int(c.Postgres.MaxConns), drain: c.DrainTimeout}, err
+	}},
+	"maintain": {reflect.TypeFor[maintenance.Settings](), func(environment map[string]string) (settings, error) {
+		s, err := parse[maintenance.Settings](environment)
+		if err == nil {
+			err = s.Validate()
+		}
+		return settings{connections: 1}, err
 	}},
 	"http": {reflect.TypeFor[gateway.Config](), func(environment map[string]string) (settings, error) {
 		c, err := parse[gateway.Config](environment)

@@ -3,9 +3,7 @@ package migrations_test
 import (
 	"context"
 	"sync"
-	"sync/atomic"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -14,37 +12,6 @@ import (
 )
 
 func TestMain(m *testing.M) { stacktest.Main(m) }
-
-func TestMonthsAreMadeOnce(t *testing.T) {
-	t.Parallel()
-	url := stacktest.Postgres(t)
-	first := time.Date(2031, 11, 30, 23, 30, 0, 0, time.FixedZone("west", -3600)) // in UTC it is December
-	var total atomic.Int64
-	var wg sync.WaitGroup
-	for range 3 {
-		wg.Go(func() {
-			made, err := migrations.MakeMonths(t.Context(), url, first, 2)
-			if err != nil {
-				t.Error(err)
-			}
-			total.Add(int64(made))
-		})
-	}
-	wg.Wait()
-	conn, err := pgx.Connect(t.Context(), url)
-	if err != nil {
-		t.Fatal(err)
-	}
-	defer func() { _ = conn.Close(context.Background()) }()
-	var tables int64
-	const query = "SELECT count(*) FROM millrace.monthly_tables WHERE to_regclass('millrace.' || name || '_2031_12') IS NOT NULL AND to_regclass('millrace.' || name || '_2032_01') IS NOT NULL"
-	if err := conn.QueryRow(t.Context(), query).Scan(&tables); err != nil {
-		t.Fatal(err)
-	}
-	if tables == 0 || total.Load() != 2*tables {
-		t.Errorf("%d tables have both months, %d were made", tables, total.Load())
-	}
-}
 
 func TestUpIsSafeToRunTwiceAndAtOnce(t *testing.T) {
 	t.Parallel()

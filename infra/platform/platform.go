@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 	"time"
 
+	"github.com/millrace/millrace/infra/maintenance"
 	"github.com/millrace/millrace/infra/migrations"
 	"github.com/millrace/millrace/infra/stack"
 	"github.com/millrace/millrace/infra/stack/process"
@@ -134,19 +135,13 @@ func (p *Platform) migrate(ctx context.Context) error {
 	if err := migrations.Up(ctx, p.Addresses.DatabaseURL); err != nil {
 		return err
 	}
-	// The month before, as clocks differ and events come late, to two ahead.
-	if _, err := migrations.MakeMonths(ctx, p.Addresses.DatabaseURL, lastMonth(time.Now()), 4); err != nil {
+	if err := maintenance.Months(ctx, p.Addresses.DatabaseURL, maintenance.Config{Ahead: 2}); err != nil {
 		return err
 	}
 	ctx, cancel := context.WithTimeout(ctx, time.Minute)
 	defer cancel()
 	_, err := topics.Ensure(ctx, p.Addresses.KafkaBrokers, p.cfg.Kafka)
 	return err
-}
-
-func lastMonth(now time.Time) time.Time {
-	now = now.UTC()
-	return time.Date(now.Year(), now.Month()-1, 1, 0, 0, 0, 0, time.UTC)
 }
 
 // startServices starts the processes, each kind when that before it is ready.

@@ -8,7 +8,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
-	"github.com/millrace/millrace/infra/migrations"
+	"github.com/millrace/millrace/infra/maintenance"
 	"github.com/millrace/millrace/shared/event"
 )
 
@@ -60,9 +60,16 @@ func TestMonthsAreMadeUnderLoad(t *testing.T) {
 		}
 		written <- n
 	}()
-	first := time.Date(2031, 1, 1, 0, 0, 0, 0, time.UTC)
 	tables := w.text(t, `SELECT count(*)::text FROM millrace.monthly_tables`)
-	made, err := migrations.MakeMonths(t.Context(), w.url, first, 3)
+	made := 0
+	err := maintenance.Months(t.Context(), w.url, maintenance.Config{
+		Now: time.Date(2031, 1, 1, 0, 0, 0, 0, time.UTC), Ahead: 1,
+		Tell: func(d maintenance.Done) {
+			if d.Did == maintenance.Made {
+				made += len(d.Months)
+			}
+		},
+	})
 	if err != nil || fmt.Sprint(made/3) != tables {
 		t.Errorf("made %d months of %s tables: %v", made, tables, err)
 	}
