@@ -96,11 +96,9 @@ func TestVerify(t *testing.T) {
 		t.Errorf("another function: status %d: %s", status, out)
 	}
 	var result struct {
-		Same        bool
-		Differences int
-		Broken      []struct {
-			Rows []struct{ Where, Is, Should string }
-		}
+		Same        bool  `json:"same"`
+		Differences int   `json:"differences"`
+		Broken      []any `json:"broken"`
 	}
 	var text strings.Builder
 	if status := cli.Run(t.Context(), []string{"verify", "--json"}, cli.Streams{Out: &text, Err: io.Discard}); status != 1 {
