@@ -143,8 +143,7 @@ func TestAllPortsInUseAreFoundBeforeAnythingIsBuilt(t *testing.T) {
 	slices.Sort(ports[:]) // the functions' are many, and upwards from the first
 	// trade is the fourth of the functions.
 	_, err := platform.Start(t.Context(), platform.Config{Folders: f, KafkaPort: ports[2], PostgresPort: ports[1], FunctionsPort: ports[0] - 3, RedisPort: ports[0] + 2})
-	var inUse stack.PortsInUseError
-	if !errors.As(err, &inUse) {
+	if _, ok := errors.AsType[stack.PortsInUseError](err); !ok {
 		t.Fatalf("error %v", err)
 	}
 	for _, want := range []string{

@@ -8,6 +8,7 @@ import (
 	"net"
 	"net/url"
 	"strconv"
+	"strings"
 	"sync"
 	"syscall"
 )
@@ -57,11 +58,12 @@ func (e *PortInUseError) Error() string {
 type PortsInUseError []*PortInUseError
 
 func (e PortsInUseError) Error() string {
-	text := fmt.Sprintf("%d ports that are needed cannot be had: stop what listens there or choose others", len(e))
+	var text strings.Builder
+	fmt.Fprintf(&text, "%d ports that are needed cannot be had: stop what listens there or choose others", len(e))
 	for _, one := range e {
-		text += fmt.Sprintf("\n  %-5d  %s: %s (%s)", one.Number, one.Part, one.Reason, one.Option)
+		fmt.Fprintf(&text, "\n  %-5d  %s: %s (%s)", one.Number, one.Part, one.Reason, one.Option)
 	}
-	return text
+	return text.String()
 }
 
 // CheckPorts tries all ports and returns a [PortInUseError] or a
