@@ -31,6 +31,7 @@ func TestSettingsAreDocumented(t *testing.T) {
 		"trigger":  {"triggers/kafka", "shared/kafka"},
 		"relay":    {"triggers/relay", "shared/postgres", "shared/kafka"},
 		"http":     {"triggers/http", "shared/binding", "shared/kafka"},
+		"maintain": {"infra/maintenance"},
 		"traces":   {"shared/trace"},
 	} {
 		var rows strings.Builder

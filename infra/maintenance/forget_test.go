@@ -27,6 +27,7 @@ func TestIdentitiesAreForgotten(t *testing.T) {
 	for n := range 40 {
 		w.apply(t, "trade.executed.v1", fmt.Sprint("T", n), "account", april, executed)
 	}
+	w.apply(t, "ledger.posted.v1", "L1", "journal", april, posted)
 	refused, err := w.decide(t.Context(), "trade.cancelled.v1", "C1", "account", april, `{"trade":"none"}`)
 	if err != nil || refused != runtime.Refused { // with an open dead letter
 		t.Fatalf("%s, %v", refused, err)
@@ -44,9 +45,15 @@ VALUES ('acme', 'trade', 'account', '/desk', 2, 'T1', '{}', now())`)
 	if !strings.HasPrefix(told, "deleted 2 rows: identities decided before 20") {
 		t.Error(told)
 	}
-	expect(t, "left", w.text(t, `SELECT count(*)::text FROM millrace.seen`), "39")
+	expect(t, "left", w.text(t, `SELECT count(*)::text FROM millrace.seen`), "40")
 	expect(t, "needed", w.text(t, `SELECT string_agg(id, ' ' ORDER BY id) FROM millrace.seen WHERE decided_at < now() - interval '35 days'`), "C1 T1")
 	expect(t, "again", w.forget(t, c), "")
+	// As docs/operations.md says.
+	if repeat, err := w.decide(t.Context(), "trade.executed.v1", "T2", "account", april, executed); err != nil || repeat != runtime.DeadLettered {
+		t.Errorf("a trade that comes again after the horizon: %s, %v", repeat, err)
+	}
+	w.exec(t, `DELETE FROM millrace.seen WHERE id = 'L1'`)
+	w.apply(t, "ledger.posted.v1", "L1", "journal", april, posted)
 	w.exec(t, `UPDATE millrace.dead_letters SET state = 'dropped'`)
 	w.exec(t, `DELETE FROM millrace.parked`)
 	if now := w.forget(t, c); !strings.HasPrefix(now, "deleted 2 rows") {

@@ -2,6 +2,7 @@ package relay
 
 import (
 	"context"
+	"slices"
 	"sync"
 	"time"
 
@@ -38,6 +39,17 @@ GROUP BY function`
 SELECT function, kind, count(*), 0::float8
 FROM (SELECT function, kind FROM millrace.dead_letters WHERE state = 'open' LIMIT $1) AS rows
 GROUP BY function, kind`
+
+	// From the names of what is part of each table now: it reads the catalogue.
+	countMonths = `
+SELECT m.name, coalesce(min(n), 13) - 1
+FROM millrace.monthly_tables AS m
+LEFT JOIN generate_series(0, 12) AS n ON NOT EXISTS (
+    SELECT FROM pg_inherits AS i
+    JOIN pg_class AS c ON c.oid = i.inhrelid
+    WHERE i.inhparent = to_regclass(format('millrace.%I', m.name))
+      AND c.relname = m.name || to_char(date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => n), '_YYYY_MM'))
+GROUP BY m.name`
 
 	// A query cannot take the name of its table from a row, so one is made for
 	// all the default partitions that there are.
@@ -80,11 +92,13 @@ var (
 		"Dead letters that nobody redrove or dropped, of at most 100,000 that are counted, by kind: undecided or refused.", []string{"function", "kind"}, nil)
 	defaultUsed = prometheus.NewDesc("millrace_default_partition_used",
 		"1 if a table has rows of a month that no partition was made for.", []string{"table"}, nil)
+	monthsAhead = prometheus.NewDesc("millrace_months_ahead",
+		"How many months after this one a table has partitions for, of at most 12 that are counted; -1: not even for this one.", []string{"table"}, nil)
 )
 
 // Describe implements prometheus.Collector.
 func (b *backlog) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{databaseUp, outboxRows, outboxOldest, parkedEvents, parkedOldest, openDeadLetters, defaultUsed} {
+	for _, d := range []*prometheus.Desc{databaseUp, outboxRows, outboxOldest, parkedEvents, parkedOldest, openDeadLetters, defaultUsed, monthsAhead} {
 		out <- d
 	}
 }
@@ -114,7 +128,11 @@ func (b *backlog) ask() []prometheus.Metric {
 	if err != nil {
 		return []prometheus.Metric{gauge(databaseUp, 0)}
 	}
-	return append(append(counts, used...), gauge(databaseUp, 1))
+	months, err := b.months(ctx)
+	if err != nil {
+		return []prometheus.Metric{gauge(databaseUp, 0)}
+	}
+	return append(slices.Concat(counts, used, months), gauge(databaseUp, 1))
 }
 
 func gauge(desc *prometheus.Desc, value float64, labels ...string) prometheus.Metric {
@@ -161,6 +179,20 @@ func scanInto(counts map[counted]count) func(pgx.Rows) error {
 		})
 		return err
 	}
+}
+
+func (b *backlog) months(ctx context.Context) (metrics []prometheus.Metric, err error) {
+	rows, err := b.pool.Query(ctx, countMonths)
+	if err != nil {
+		return nil, err
+	}
+	var table string
+	var ahead int
+	_, err = pgx.ForEachRow(rows, []any{&table, &ahead}, func() error {
+		metrics = append(metrics, gauge(monthsAhead, float64(ahead), table))
+		return nil
+	})
+	return metrics, err
 }
 
 func (b *backlog) defaults(ctx context.Context) ([]prometheus.Metric, error) {
