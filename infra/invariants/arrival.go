@@ -142,17 +142,24 @@ func (c *check) unreadable(ctx context.Context, function string) (map[place]bool
 	})
 }
 
-// origin reads where the trigger says that a dead letter was.
+// origin reads where the trigger says that a dead letter was, or the stamps that
+// Knative's KafkaSource gave it.
 func origin(r *kgo.Record, topic string) (at place, ok bool) {
+	var partition, offset string
 	for _, h := range r.Headers {
-		if h.Key == "millrace-origin" {
+		switch h.Key {
+		case "millrace-origin":
 			rest, here := strings.CutPrefix(string(h.Value), topic+"/")
-			partition, offset, _ := strings.Cut(rest, "/")
+			partition, offset, _ = strings.Cut(rest, "/")
 			at, ok = parsePlace(partition, offset)
 			return at, ok && here
+		case "ce_knativekafkapartition":
+			partition = string(h.Value)
+		case "ce_knativekafkaoffset":
+			offset = string(h.Value)
 		}
 	}
-	return at, false
+	return parsePlace(partition, offset)
 }
 
 func parsePlace(partition, offset string) (place, bool) {
