@@ -68,7 +68,7 @@ func readSchema(t *testing.T, fn function.Definition, eventType string) *schema 
 	return s
 }
 
-func compile(t *testing.T, fn function.Definition, eventType string) *jsonschema.Schema {
+func compile(t testing.TB, fn function.Definition, eventType string) *jsonschema.Schema {
 	t.Helper()
 	compiler := jsonschema.NewCompiler()
 	compiler.AssertFormat()

@@ -10,7 +10,7 @@ import (
 
 const guarantees = "../../docs/guarantees.md"
 
-var namedTest = regexp.MustCompile("`([a-z0-9/]+) (Test\\w+)`")
+var namedTest = regexp.MustCompile("`([a-z0-9/]+) ((?:Test|Fuzz)\\w+)`")
 
 // Each fault in docs/guarantees.md names tests that exist, and each test of faults
 // is named there.
@@ -50,7 +50,7 @@ func TestGuaranteesAreShown(t *testing.T) {
 	}
 }
 
-var testFunction = regexp.MustCompile(`(?m)^func (Test\w+)\(t \*testing\.T\)`)
+var testFunction = regexp.MustCompile(`(?m)^func (Test\w+\(t \*testing\.T\)|Fuzz\w+\(f \*testing\.F\))`)
 
 func testsIn(t *testing.T, folder string) map[string]bool {
 	t.Helper()
@@ -65,7 +65,8 @@ func testsIn(t *testing.T, folder string) map[string]bool {
 			t.Fatal(err)
 		}
 		for _, match := range testFunction.FindAllStringSubmatch(string(text), -1) {
-			tests[match[1]] = true
+			name, _, _ := strings.Cut(match[1], "(")
+			tests[name] = true
 		}
 	}
 	return tests

@@ -98,7 +98,7 @@ func parse(text string) (Decimal, error) {
 }
 
 func notPlain(text string) error {
-	return fmt.Errorf("%q is no decimal in plain notation such as -12.50", text)
+	return fmt.Errorf("%.80q is no decimal in plain notation such as -12.50", text)
 }
 
 func (d *Decimal) setDigits(digits string) {

@@ -120,7 +120,7 @@ func decimals() *rapid.Generator[Decimal] {
 	return rapid.Map(text, MustParse)
 }
 
-func rat(t *rapid.T, d Decimal) *big.Rat {
+func rat(t rapid.TB, d Decimal) *big.Rat {
 	r, ok := new(big.Rat).SetString(d.String())
 	if !ok {
 		t.Fatalf("%q is no number", d)
