@@ -3,12 +3,17 @@ package kafka
 import (
 	"context"
 	"encoding/json"
+	"net/url"
+	"strings"
 	"testing"
+	"time"
 
 	"github.com/IBM/sarama"
 	binding "github.com/cloudevents/sdk-go/protocol/kafka_sarama/v2"
-	cloudevents "github.com/cloudevents/sdk-go/v2"
 	sdk "github.com/cloudevents/sdk-go/v2/binding"
+	"github.com/go-json-experiment/json/jsontext"
+
+	"github.com/millrace/millrace/shared/event"
 )
 
 // A record that both the SDK's Kafka binding and the trigger take is one event.
@@ -37,18 +42,28 @@ func FuzzConvertAsTheSDK(f *testing.F) {
 		if err != nil || want.Validate() != nil {
 			return
 		}
-		read := cloudevents.NewEvent()
-		if err := json.Unmarshal(got, &read); err != nil {
-			t.Fatalf("%s: %v", got, err)
+		// Not by the SDK, which takes data of type a/b+json for no JSON.
+		r := event.ParseStructured(got)
+		if r.Err != nil {
+			if !jsontext.Value(got).IsValid() {
+				t.Fatalf("%s: %v", got, r.Err)
+			}
+			return // the function makes it a dead letter
 		}
-		if read.ID() != want.ID() || read.Source() != want.Source() || read.Type() != want.Type() || read.Subject() != want.Subject() ||
-			!read.Time().Equal(want.Time()) || canonical(read.Data()) != canonical(want.Data()) {
-			t.Errorf("%s\nby the SDK %s", read, want)
+		read := r.Event
+		uri, err := url.Parse(read.Source) // the SDK writes it anew: " " as "%20"
+		if err != nil {
+			t.Fatal(err)
+		}
+		trimmed := strings.TrimSpace // as the SDK does
+		if trimmed(read.ID) != want.ID() || uri.String() != want.Source() || trimmed(read.Type) != want.Type() || trimmed(read.Subject) != want.Subject() ||
+			!read.Time.Equal(want.Time().Truncate(time.Microsecond)) || canonical(read.Data) != canonical(want.Data()) {
+			t.Errorf("%s\nby the SDK %s", got, want)
 		}
 		if tenant, ok := want.Extensions()["tenantid"].(string); ok && tenant != string(e.tenant) {
 			t.Errorf("tenant %q, by the SDK %q", e.tenant, tenant)
 		}
-		if string(e.subject) != want.Subject() {
+		if trimmed(string(e.subject)) != want.Subject() {
 			t.Errorf("subject %q, by the SDK %q", e.subject, want.Subject())
 		}
 	})
