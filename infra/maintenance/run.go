@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"slices"
+	"strings"
 	"time"
 
 	"github.com/cenkalti/backoff/v5"
@@ -112,12 +113,16 @@ const (
 // inTheWay are lock timeout and deadlock.
 var inTheWay = []string{"55P03", "40P01"}
 
+// setLimits limits the waiting for a lock, and the keeping of it by a process
+// that froze, or whose node is gone: PostgreSQL ends the transaction.
+const setLimits = `SELECT set_config('idle_in_transaction_session_timeout', '10s', true), set_config('lock_timeout', $1, true)`
+
 // giveWay runs a transaction that waits for locks no longer than wait, and runs
 // it again while the functions are in its way.
 func (k *keeper) giveWay(ctx context.Context, wait string, do func(pgx.Tx) error) error {
 	_, err := backoff.Retry(ctx, func() (struct{}, error) {
 		err := pgx.BeginTxFunc(ctx, k.conn, pgx.TxOptions{IsoLevel: pgx.ReadCommitted}, func(tx pgx.Tx) error {
-			if _, err := tx.Exec(ctx, "SET LOCAL lock_timeout = '"+wait+"'"); err != nil {
+			if _, err := tx.Exec(ctx, setLimits, wait); err != nil {
 				return err
 			}
 			return do(tx)
@@ -130,12 +135,8 @@ func (k *keeper) giveWay(ctx context.Context, wait string, do func(pgx.Tx) error
 	return err
 }
 
-// execAll runs statements one after the other.
+// execAll runs statements one after the other, in one round trip.
 func execAll(ctx context.Context, tx pgx.Tx, statements ...string) error {
-	for _, statement := range statements {
-		if _, err := tx.Exec(ctx, statement, pgx.QueryExecModeSimpleProtocol); err != nil {
-			return err
-		}
-	}
-	return nil
+	_, err := tx.Exec(ctx, strings.Join(statements, ";\n"), pgx.QueryExecModeSimpleProtocol)
+	return err
 }

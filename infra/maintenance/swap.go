@@ -16,6 +16,10 @@ import (
 // since the tree was made.
 func (k *keeper) swap(ctx context.Context, t table, tree uint32) error {
 	return k.giveWay(ctx, patient, func(tx pgx.Tx) error {
+		months, err := k.partitions(ctx, tx, t, t.of("_refill"))
+		if err != nil {
+			return err
+		}
 		if err := execAll(ctx, tx, "LOCK TABLE ONLY "+t.of("")+" IN ACCESS EXCLUSIVE MODE"); err != nil {
 			return err
 		}
@@ -25,10 +29,6 @@ func (k *keeper) swap(ctx context.Context, t table, tree uint32) error {
 			return err
 		} else if is != tree {
 			return errOther
-		}
-		months, err := k.partitions(ctx, tx, t, t.of("_refill"))
-		if err != nil {
-			return err
 		}
 		return execAll(ctx, tx, swapOf(t, months)...)
 	})
