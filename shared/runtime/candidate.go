@@ -20,6 +20,7 @@ type candidate struct {
 	raw     []byte
 	invalid *event.Invalid // why it cannot be decided
 	fromDB  bool           // it was parked before this batch
+	unread  bool           // parked, and only its row was read, not the event
 	seen    *seenRow       // what is known of its identity, for fromDB only
 
 	letterID uuid.UUID   // the dead letter that it says it is, or none

@@ -81,9 +81,10 @@ type planned struct {
 
 // limits bounds what one batch or tenant may do.
 type limits struct {
-	drain  int // parked events drained from one stream
-	parked int // parked events of one tenant
-	dead   int // open dead letters of one tenant
+	drain      int // parked events drained from one stream
+	drainBytes int // of parked events that one transaction reads
+	parked     int // parked events of one tenant
+	dead       int // open dead letters of one tenant
 }
 
 // makePlan says what becomes of each event: pure, and so free to run twice,
@@ -192,8 +193,8 @@ func (p *planner) drain(s *planned) {
 		if c == nil {
 			return
 		}
-		if s.drained == p.limits.drain {
-			s.more = true
+		if s.drained == p.limits.drain || c.unread {
+			s.more, s.touched = true, true
 			return
 		}
 		s.drained++

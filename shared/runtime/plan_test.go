@@ -100,6 +100,10 @@ func TestPlan(t *testing.T) {
 			want: "decide c d | waiting c | unpark c d | stream 4+0"},
 		{name: "limit of a drain", batch: "b=2", position: 1, parked: "c=3 d=4 e=5 f=6",
 			want: "decide b c d e | unpark c d e | stream 5+1 more"},
+		{name: "rows without their events", batch: "b=2", position: 1, parked: "c=3 d=4~ e=5~",
+			want: "decide b c | unpark c | stream 3+2 more"},
+		{name: "a row without its event, delivered again", batch: "c=3", position: 2, parked: "c=3~",
+			want: "waiting c | stream 2+1 more"},
 		{name: "seen", batch: "a=1", position: 1, seen: "a", want: "duplicate a"},
 		{name: "seen, without sequence", batch: "a", seen: "a", want: "duplicate a"},
 		{name: "seen with other content", batch: "a!", seen: "a", want: "dead a:identity-conflict"},
@@ -119,8 +123,8 @@ func TestPlan(t *testing.T) {
 			row := &streamRow{position: test.position, waiting: map[int64]*candidate{}}
 			k := &known{seen: map[identity]*seenRow{}, streams: map[streamKey]*streamRow{}, parkedOf: map[string]int{}}
 			for spec := range strings.FieldsSeq(test.parked) {
-				c := ev(spec)
-				c.fromDB = true
+				c := ev(strings.TrimSuffix(spec, "~"))
+				c.fromDB, c.unread = true, strings.HasSuffix(spec, "~")
 				row.waiting[c.event.Sequence] = c
 				row.parked++
 			}

@@ -38,12 +38,16 @@ type Processor struct {
 	tracer  *trace.Tracer
 }
 
+// drainBytes bounds the parked events that a transaction reads, which take about
+// five times as much memory.
+const drainBytes = 8 << 20
+
 // NewProcessor makes a Processor. offer gets the claim of every transaction
 // right after its commit; it must not block.
 func NewProcessor(fn function.Definition, pool *pgxpool.Pool, l Limits, log *slog.Logger, offer func(outbox.Claim)) *Processor {
 	return &Processor{
 		fn: fn, privacy: privacyOf(fn), pool: pool, made: &made{}, log: log, offer: offer,
-		limits:  limits{drain: l.Drain, parked: l.Parked, dead: l.DeadLetters},
+		limits:  limits{drain: l.Drain, drainBytes: drainBytes, parked: l.Parked, dead: l.DeadLetters},
 		observe: func(*transaction, *plan, time.Duration) {},
 		clock:   func() time.Time { return time.Now().UTC().Truncate(time.Microsecond) },
 	}

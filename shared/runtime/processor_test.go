@@ -46,6 +46,20 @@ func TestProcess(t *testing.T) {
 	expect(t, w.text(t, `SELECT sum(value)::text FROM millrace.aggregates WHERE key = 'house'`), "3")
 }
 
+// An older revision, which cannot read a newer one's event, knows it as decided.
+// Its transaction locks something all the same: only so does its commit wait for a
+// synchronous standby.
+func TestRepeatThatCannotBeRead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.process(t, add("a", "x", 0, 1))
+	older := newCounter()
+	older.Rules = nil
+	w.Processor.fn = older
+	expect(t, kinds(w.process(t, add("a", "x", 0, 1))), "duplicate ")
+	expect(t, w.text(t, `SELECT (xmax::text <> '0')::text FROM millrace.seen`), "true")
+}
+
 // A pooler in transaction mode keeps no prepared statements for a session.
 func TestWithoutPreparedStatements(t *testing.T) {
 	t.Parallel()
@@ -214,6 +228,32 @@ func TestDeadLetterOpensAgain(t *testing.T) {
 	}
 	w.process(t, bad, bad)
 	expect(t, w.text(t, `SELECT string_agg(state, ',') FROM millrace.dead_letters`), "open")
+}
+
+// What a transaction reads of parked events is bounded in bytes too, over all
+// streams: of each, the rest is left to later ones.
+func TestDrainLimitInBytes(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.limits.drain, w.limits.drainBytes = 100, 1000 // three or four events
+	var parked, closing []event.Received
+	for _, subject := range []string{"s1", "s2"} {
+		for n := int64(2); n <= 9; n++ {
+			parked = append(parked, add(fmt.Sprint(subject, n), subject, n, 1))
+		}
+		closing = append(closing, add(fmt.Sprint(subject, 1), subject, 1, 1))
+	}
+	w.process(t, parked...)
+	w.process(t, closing...)
+	if left := w.text(t, `SELECT sum(parked)::text FROM millrace.streams`); left < "10" || left > "15" {
+		t.Errorf("%s of 16 events are left, want 10 to 15", left)
+	}
+	// A row that was not read comes again, and is still itself.
+	expect(t, kinds(w.process(t, parked[7])), "parked ")
+	w.drainAll(t)
+	expect(t, w.text(t, `SELECT sum(position) || '+' || sum(parked) FROM millrace.streams`), "18+0")
+	expect(t, w.text(t, `SELECT sum(total)::text FROM counters`), "18")
+	expect(t, w.text(t, `SELECT count(*)::text FROM millrace.dead_letters`), "0")
 }
 
 // The limit of a drain is the transaction's, over all streams.

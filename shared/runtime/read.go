@@ -54,21 +54,37 @@ CROSS JOIN LATERAL (
     LIMIT 1
 ) AS s`
 
+	// The first of the rows come with their events, up to a size; the others only
+	// say that they are there.
+	lockSeen = `
+SELECT
+FROM unnest($1::text[], $2::text[], $3::text[]) AS batch (tenant_id, source, id)
+JOIN millrace.seen AS s ON s.tenant_id = batch.tenant_id AND s.source = batch.source AND s.id = batch.id
+ORDER BY s.tenant_id, s.source, s.id
+FOR KEY SHARE OF s`
+
 	readNextParked = `
-SELECT p.tenant_id, p.subject, p.source, p.sequence, p.id, p.digest, p.event, s.digest, s.outcome, s.reason, s.version
-FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) AS batch (tenant_id, subject, source, position)
-CROSS JOIN LATERAL (
-    SELECT *
-    FROM millrace.parked AS p
-    WHERE p.tenant_id = batch.tenant_id AND p.function = $1 AND p.subject = batch.subject
-      AND p.source = batch.source AND p.sequence > batch.position
-    ORDER BY p.sequence
-    LIMIT $6
+SELECT p.tenant_id, p.subject, p.source, p.sequence, p.id, p.digest,
+       CASE WHEN p.digest IS NULL OR p.before < $7 THEN p.event END, s.digest, s.outcome, s.reason, s.version
+FROM (
+    SELECT p.*, coalesce(sum(coalesce(p.bytes, 100000)) OVER (
+        ORDER BY batch.n, p.sequence ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING), 0) AS before
+    FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[])
+      WITH ORDINALITY AS batch (tenant_id, subject, source, position, n)
+    CROSS JOIN LATERAL (
+        SELECT *
+        FROM millrace.parked AS p
+        WHERE p.tenant_id = batch.tenant_id AND p.function = $1 AND p.subject = batch.subject
+          AND p.source = batch.source AND p.sequence > batch.position
+        ORDER BY p.sequence
+        LIMIT $6
+    ) AS p
 ) AS p
 LEFT JOIN millrace.seen AS s ON s.tenant_id = p.tenant_id AND s.source = p.source AND s.id = p.id`
 
 	readParkedAt = `
-SELECT p.tenant_id, p.subject, p.source, p.sequence, p.id, p.digest, p.event, s.digest, s.outcome, s.reason, s.version
+SELECT p.tenant_id, p.subject, p.source, p.sequence, p.id, p.digest,
+       CASE WHEN p.digest IS NULL THEN p.event END, s.digest, s.outcome, s.reason, s.version
 FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) AS batch (tenant_id, subject, source, sequence)
 JOIN millrace.parked AS p
   ON p.tenant_id = batch.tenant_id AND p.function = $1 AND p.subject = batch.subject
@@ -173,7 +189,7 @@ func (t *transaction) queueReadParked(b *pgx.Batch, p *plan) {
 		}
 		// The limit is the transaction's. One row more tells whether more is ready.
 		t.limits.drain = min(t.limits.drain, max(1, t.limits.drain/len(moving)))
-		b.Queue(readNextParked, fn, tenants, subjects, sources, positions, t.limits.drain+1).Query(t.scanParked)
+		b.Queue(readNextParked, fn, tenants, subjects, sources, positions, t.limits.drain+1, t.limits.drainBytes).Query(t.scanParked)
 	}
 	if early := t.early(p, moving); len(early) > 0 {
 		keys, sequences := streamsOf(early)
@@ -232,7 +248,8 @@ func (t *transaction) scanParked(rows pgx.Rows) error {
 			c.seen = &seenRow{digest: [32]byte(seen),
 				outcome: Outcome{Kind: OutcomeKind(*outcome), Reason: *reason, Version: *version}}
 		}
-		if s := t.known.streams[c.stream()]; s != nil {
+		// What was read with its event is not replaced by the mere row.
+		if s := t.known.streams[c.stream()]; s != nil && (s.waiting[c.event.Sequence] == nil || !c.unread) {
 			s.waiting[c.event.Sequence] = c
 		}
 	}
@@ -242,6 +259,9 @@ func (t *transaction) scanParked(rows pgx.Rows) error {
 // parkedCandidate makes the candidate of a parked row. One whose event cannot be
 // read back, or is not the row's, becomes a dead letter when its turn comes.
 func (t *transaction) parkedCandidate(at *event.Event, digest, raw []byte) *candidate {
+	if raw == nil {
+		return &candidate{event: at, digest: [32]byte(digest), fromDB: true, unread: true}
+	}
 	c := newCandidate(t.fn, event.ParseStructured(raw), t.now)
 	if !c.identified() || c.identity() != (identity{at.TenantID, at.Source, at.ID}) ||
 		c.event.Subject != at.Subject || c.event.Sequence != at.Sequence {

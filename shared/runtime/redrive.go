@@ -33,13 +33,18 @@ const (
 )
 
 const (
-	// After the entities, and in one order.
+	// After the entities, and in one order. Anybody may name a dead letter: only
+	// those of the same identity are locked, and their events are read only where
+	// an operator said so and the digest does not say enough.
 	lockLetters = `
-SELECT d.id, d.kind, d.state, d.reason, d.cause, d.digest, d.event
-FROM millrace.dead_letters AS d
-WHERE d.function = $1 AND d.id = ANY ($2::uuid[])
+SELECT d.id, d.kind, d.state, d.reason, d.cause, d.digest,
+       CASE WHEN d.state = 'redriving' AND d.digest IS DISTINCT FROM batch.digest THEN d.event END
+FROM unnest($2::uuid[], $3::text[], $4::text[], $5::text[], $6::bytea[]) AS batch (id, tenant_id, source, event_id, digest)
+JOIN millrace.dead_letters AS d
+  ON d.id = batch.id AND d.tenant_id = batch.tenant_id AND d.source = batch.source AND d.event_id = batch.event_id
+WHERE d.function = $1
 ORDER BY d.id
-FOR UPDATE`
+FOR UPDATE OF d`
 
 	// What is decided again is remembered anew.
 	forgetSeen = `
@@ -72,13 +77,17 @@ func takeLetterID(e *event.Event) uuid.UUID {
 
 func (t *transaction) queueLockLetters(b *pgx.Batch) {
 	var ids []uuid.UUID
+	var tenants, sources, eventIDs []string
+	var digests [][]byte
 	for _, c := range t.batch {
 		if c.letterID != uuid.Nil {
-			ids = append(ids, c.letterID)
+			e := c.labels()
+			ids, digests = append(ids, c.letterID), append(digests, c.digest[:])
+			tenants, sources, eventIDs = append(tenants, e.TenantID), append(sources, e.Source), append(eventIDs, e.ID)
 		}
 	}
 	if len(ids) > 0 {
-		b.Queue(lockLetters, t.fn.FunctionName(), ids).Query(t.scanLetters)
+		b.Queue(lockLetters, t.fn.FunctionName(), ids, tenants, sources, eventIDs, digests).Query(t.scanLetters)
 	}
 }
 
@@ -104,22 +113,18 @@ func (t *transaction) recognise() {
 	}
 }
 
-// is reports whether c is the event of l. What a redaction has left of it stands
-// for it, with the digest of the whole.
+// is reports whether c, of the same identity, is the event of l. What a redaction
+// has left of it stands for it, with the digest of the whole.
 func (l *deadLetter) is(c *candidate) bool {
-	e := event.ParseStructured(l.event).Event
-	if e == nil || (&candidate{event: e}).identity() != c.identity() {
-		return false
-	}
 	if l.digest != nil && [32]byte(l.digest) == c.digest {
 		return true
 	}
-	if c.digest != e.Digest() {
+	if e := event.ParseStructured(l.event).Event; e == nil || c.digest != e.Digest() {
 		return false
 	}
 	if l.digest != nil {
 		c.digest = [32]byte(l.digest)
-		if len(e.Data) == 0 {
+		if len(c.event.Data) == 0 {
 			c.invalid = event.Invalidf(event.BadPayload, "nobody could read what it said, and that was redacted")
 		}
 	}

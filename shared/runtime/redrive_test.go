@@ -80,6 +80,28 @@ func TestRedriveRefused(t *testing.T) {
 		FROM millrace.audit WHERE id = 'r'`), "false true true")
 }
 
+// A producer that names the dead letter of somebody else waits for no lock on it
+// and makes nobody read it.
+func TestForeignDeadLetterIsNotTouched(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	bad := add("u", "x", 0, 5, "invalid")
+	w.process(t, bad)
+	w.operator(t, "u")
+	tx, err := w.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(context.Background()) }() // it only locks
+	if _, err := tx.Exec(t.Context(), `SELECT FROM millrace.dead_letters FOR UPDATE`); err != nil {
+		t.Fatal(err)
+	}
+	id := w.text(t, `SELECT id::text FROM millrace.dead_letters`)
+	forged := naming(id, string(event.AppendJSON(nil, add("f", "x", 0, 1).Event)))
+	expect(t, kinds(w.process(t, forged)), "applied ")
+	expect(t, w.letters(t), "u:undecided:bad-payload:redriving")
+}
+
 func TestRedriveUndecided(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)

@@ -325,10 +325,14 @@ func (t *transaction) write(ctx context.Context, conn *pgxpool.Conn, p *plan) er
 	if err := t.queueTelling(b); err != nil {
 		return err
 	}
-	// Where there are nothing but repeats it commits too, having locked their
-	// entities: a commit waits until a synchronous standby has all that was visible
-	// here. A transaction whose own wait was broken off, by a deadline or a restart,
-	// is visible without that, and its events must not be acknowledged yet.
+	// Where there are nothing but repeats it commits too, having locked something:
+	// a commit waits until a synchronous standby has all that was visible here. A
+	// transaction whose own wait was broken off, by a deadline or a restart, is
+	// visible without that, and its events must not be acknowledged yet.
+	if t.locked == 0 && b.Len() == 0 { // repeats that this version cannot read
+		tenants, sources, ids := t.identities()
+		b.Queue(lockSeen, tenants, sources, ids)
+	}
 	b.Queue("COMMIT").Exec(func(tag pgconn.CommandTag) error {
 		// An aborted transaction answers COMMIT with ROLLBACK.
 		t.committed = tag.String() == "COMMIT"

@@ -52,8 +52,8 @@ ON CONFLICT (tenant_id, function, subject, source)
 DO UPDATE SET position = excluded.position, parked = excluded.parked`
 
 	insertParked = `
-INSERT INTO millrace.parked (tenant_id, function, subject, source, sequence, id, digest, event, parked_at)
-SELECT tenant_id, $1, subject, source, sequence, id, digest, event, $2
+INSERT INTO millrace.parked (tenant_id, function, subject, source, sequence, id, digest, event, parked_at, bytes)
+SELECT tenant_id, $1, subject, source, sequence, id, digest, event, $2, octet_length(event::text)
 FROM unnest($3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::bytea[], $9::json[])
   AS batch (tenant_id, subject, source, sequence, id, digest, event)`
 
