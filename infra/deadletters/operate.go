@@ -1,6 +1,7 @@
 package deadletters
 
 import (
+	"cmp"
 	"context"
 	"errors"
 	"fmt"
@@ -11,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/millrace/millrace/shared/event"
 	"github.com/millrace/millrace/shared/fault"
 	"github.com/millrace/millrace/shared/postgres"
 )
@@ -19,36 +21,35 @@ import (
 type Operator struct{ Who, Why string }
 
 // pageLetters is how many dead letters one transaction takes, and pageBytes how
-// many bytes of their events, but for one that is larger.
+// many bytes of their events, but for those of one transaction.
 const (
 	pageLetters = 200
 	pageBytes   = 8 << 20
 )
 
 // page is where an operation over many dead letters has come to.
-type page struct {
-	at time.Time
-	id uuid.UUID
-}
+type page struct{ at time.Time }
 
-// The oldest first, as events of one stream were sent. A dead letter that is
-// being settled just now is waited for.
+// The oldest first, as events of one stream were sent; those of one transaction,
+// whose order only their events know, are of one page. A dead letter that is being
+// settled just now is waited for, and then asked once more whether it is selected:
+// what it is compared with here is the row as it was before.
 const lockPage = `
-SELECT ` + columns + `, event
+SELECT ` + columns + `, event, %[1]s
 FROM millrace.dead_letters
 WHERE id IN (
     SELECT id
     FROM (
-        SELECT id, coalesce(sum(length(event)) OVER (ORDER BY created_at, id) - length(event), 0) AS before
+        SELECT id, coalesce(sum(length(event)) OVER (ORDER BY created_at RANGE UNBOUNDED PRECEDING EXCLUDE GROUP), 0) AS before
         FROM (
             SELECT id, created_at, event
             FROM millrace.dead_letters
-            WHERE (created_at, id) > ($1, $2) AND %s
-            ORDER BY created_at, id
-            LIMIT $3
+            WHERE created_at > $1 AND %[1]s
+            ORDER BY created_at
+            FETCH FIRST $2 ROWS WITH TIES
         ) AS next
     ) AS sized
-    WHERE before < $4
+    WHERE before < $3
 )
 ORDER BY id
 FOR UPDATE`
@@ -66,40 +67,65 @@ WHERE id = ANY ($4)`
 // A crash before the commit changes nothing; one after it is the caller's.
 func (p *page) change(ctx context.Context, pool *pgxpool.Pool, s Selection, by Operator, what, state string, unfit func(*Whole) error) (all []Whole, why []error, err error) {
 	err = again(ctx, func() error {
-		all, why = nil, nil
-		return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) error {
-			condition, args := s.where(p.at, p.id, pageLetters, pageBytes)
-			rows, err := tx.Query(ctx, fmt.Sprintf(lockPage, condition), args...)
-			if err != nil {
-				return err
-			}
-			var w Whole
-			if _, err := pgx.ForEachRow(rows, append(w.fields(), &w.Event), func() error {
-				all = append(all, w)
-				if slices.Contains(s.States, w.State) {
-					why = append(why, unfit(&w))
-				} else { // while it was waited for
-					why = append(why, fmt.Errorf("it is %s by now", w.State))
-				}
-				return nil
-			}); err != nil {
+		return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) (err error) {
+			var still map[uuid.UUID]bool
+			if all, still, err = p.lock(ctx, tx, s); err != nil {
 				return err
 			}
 			var ids []uuid.UUID
+			why = make([]error, len(all))
 			for n := range all {
+				w := &all[n]
+				if still[w.ID] {
+					why[n] = unfit(w)
+				} else { // while it was waited for
+					why[n] = fmt.Errorf("it is %s by now (%s, %s)", w.State, w.Kind, w.Reason)
+				}
 				if why[n] == nil {
-					ids = append(ids, all[n].ID)
+					ids = append(ids, w.ID)
 				}
 			}
 			return write(ctx, tx, by, what, state, ids)
 		})
 	})
-	for n := range all {
-		if l := &all[n]; l.CreatedAt.After(p.at) || l.CreatedAt.Equal(p.at) && l.ID.String() > p.id.String() {
-			p.at, p.id = l.CreatedAt, l.ID
-		}
+	if len(all) > 0 {
+		p.at = all[len(all)-1].CreatedAt
 	}
 	return all, why, err
+}
+
+// lock locks the page, and says which of it are still selected.
+func (p *page) lock(ctx context.Context, tx pgx.Tx, s Selection) (all []Whole, still map[uuid.UUID]bool, err error) {
+	if _, err := tx.Exec(ctx, "SELECT "+postgres.LockSettings); err != nil {
+		return nil, nil, err
+	}
+	condition, args := s.where(p.at, pageLetters, pageBytes)
+	rows, err := tx.Query(ctx, fmt.Sprintf(lockPage, condition), args...)
+	if err != nil {
+		return nil, nil, err
+	}
+	still = map[uuid.UUID]bool{}
+	var w Whole
+	var is bool
+	_, err = pgx.ForEachRow(rows, append(w.fields(), &w.Event, &is), func() error {
+		all = append(all, w)
+		still[w.ID] = is
+		return nil
+	})
+	inOrder(all)
+	return all, still, err
+}
+
+// inOrder sorts dead letters as their events happened.
+func inOrder(all []Whole) {
+	events := map[uuid.UUID]*event.Event{}
+	for n := range all {
+		events[all[n].ID] = cmp.Or(event.ParseStructured(all[n].Event).Event, &event.Event{})
+	}
+	slices.SortStableFunc(all, func(a, b Whole) int {
+		x, y := events[a.ID], events[b.ID]
+		return cmp.Or(a.CreatedAt.Compare(b.CreatedAt), x.Time.Compare(y.Time), cmp.Compare(x.Sequence, y.Sequence))
+	})
 }
 
 func write(ctx context.Context, tx pgx.Tx, by Operator, what, state string, ids []uuid.UUID) error {
@@ -112,11 +138,11 @@ func write(ctx context.Context, tx pgx.Tx, by Operator, what, state string, ids 
 	return tx.SendBatch(ctx, b).Close()
 }
 
-// again tries once more what lost a deadlock.
+// again tries once more what lost a deadlock, or waited for long.
 func again(ctx context.Context, do func() error) error {
 	for attempt := 1; ; attempt++ {
 		err := do()
-		if code := postgres.Code(err); attempt == 5 || code != "40P01" && code != "40001" {
+		if code := postgres.Code(err); attempt == 5 || code != "40P01" && code != "40001" && code != "55P03" {
 			return err
 		}
 		if !fault.Pause(ctx, time.Duration(attempt)*50*time.Millisecond) {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 	"log/slog"
+	"slices"
 	"strings"
 	"sync"
 	"testing"
@@ -130,7 +131,9 @@ func (w *world) refusals(t *testing.T, n int) {
 	for i := range n {
 		all = append(all, executed(fmt.Sprint("T", i)))
 	}
-	w.process(t, all...)
+	for part := range slices.Chunk(all, 200) {
+		w.process(t, part...)
+	}
 }
 
 var open = deadletters.Selection{States: []string{deadletters.Open, deadletters.Redriving}}

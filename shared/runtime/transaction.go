@@ -157,12 +157,7 @@ func release(ctx context.Context, conn *pgxpool.Conn) {
 	conn.Release()
 }
 
-// prepared keeps the locks of a process that froze, or whose node is gone, from
-// holding up everybody who needs the same rows: PostgreSQL ends the transaction.
-// Who waits for a lock gives up in time to try again.
-const prepared = `
-SELECT set_config('idle_in_transaction_session_timeout', '10s', true), set_config('lock_timeout', '5s', true),
-       ` + postgres.PlanSettings
+const prepared = "SELECT " + postgres.LockSettings + ", " + postgres.PlanSettings
 
 func (t *transaction) read(ctx context.Context, conn *pgxpool.Conn) (*plan, error) {
 	t.prepare()
