@@ -12,6 +12,7 @@ import (
 
 	"github.com/millrace/millrace/shared/event"
 	"github.com/millrace/millrace/shared/outbox"
+	"github.com/millrace/millrace/shared/postgres"
 )
 
 // Operator is who does something, and why.
@@ -102,7 +103,7 @@ func move(ctx context.Context, pool *pgxpool.Pool, name Name, what string, over 
 
 // lock locks the entity and reads the stream as it is.
 func (m *Moved) lock(ctx context.Context, tx pgx.Tx) error {
-	if _, err := tx.Exec(ctx, `SET LOCAL lock_timeout = '10s'`); err != nil {
+	if _, err := tx.Exec(ctx, "SELECT "+postgres.LockSettings); err != nil {
 		return err
 	}
 	if _, err := tx.Exec(ctx, lockEntity, m.TenantID, m.Function, m.Subject); err != nil {
@@ -135,16 +136,12 @@ func (m *Moved) check(what string, over Range) error {
 
 // checkLetters refuses to pass over an event that is there.
 func checkLetters(ctx context.Context, tx pgx.Tx, name Name, over Range) error {
-	all, err := letters(ctx, tx, name, over.From-1)
-	if err != nil {
+	all, err := lettersIn(ctx, tx, name, over, nil)
+	if err != nil || len(all) == 0 {
 		return err
 	}
-	for _, l := range all {
-		if l.Sequence <= over.To {
-			return refuse("sequence %d of %s is not lost: it is dead letter %s (%s); redrive it, or drop it first", l.Sequence, name, l.ID, l.Reason)
-		}
-	}
-	return nil
+	l := all[0]
+	return refuse("sequence %d of %s is not lost: it is dead letter %s (%s); redrive it, or drop it first", l.Sequence, name, l.ID, l.Reason)
 }
 
 func (m *Moved) write(ctx context.Context, tx pgx.Tx, what string, over Range, by Operator) error {
