@@ -58,7 +58,11 @@ func (a *app) maintain(ctx context.Context, c maintenance.Config) (err error) {
 	nothing := true
 	c.Tell = func(d maintenance.Done) {
 		nothing = false
-		fmt.Fprintf(a.Out, "%-12s  %s\n", d.Table, d)
+		text := d.String()
+		if c.DryRun {
+			text = d.Would()
+		}
+		fmt.Fprintf(a.Out, "%-12s  %s\n", d.Table, text)
 	}
 	if err := maintenance.Run(ctx, s.DatabaseURL, c); err != nil {
 		return err

@@ -28,8 +28,18 @@ type Done struct {
 	Note   string
 }
 
-// String tells it to people.
-func (d Done) String() string {
+// would is how a dry run tells it.
+var would = map[Did]string{
+	Made: "would make", Moved: "would move", Detached: "would detach", Dropped: "would drop", Deleted: "would delete", Left: "would leave as it is",
+}
+
+// String tells it to people, as done.
+func (d Done) String() string { return d.tell(string(d.Did)) }
+
+// Would tells it to people, as not done: of a dry run.
+func (d Done) Would() string { return d.tell(would[d.Did]) }
+
+func (d Done) tell(text string) string {
 	var parts []string
 	if d.Rows > 0 || d.Did == Deleted || d.Did == Moved {
 		parts = append(parts, fmt.Sprintf("%d rows", d.Rows))
@@ -41,7 +51,6 @@ func (d Done) String() string {
 		}
 		parts = append(parts, strings.Join(names, ", "))
 	}
-	text := string(d.Did)
 	if len(parts) > 0 {
 		text += " " + strings.Join(parts, " of ")
 	}

@@ -122,10 +122,10 @@ func (m *Moved) check(what string, over Range) error {
 		return refuse("%s is decided up to %d already", m.Name, m.Position)
 	case m.Parked == 0:
 		return refuse("%s waits for nothing: no event of it is parked", m.Name)
+	case gap.From > gap.To:
+		return refuse("nothing of %s is missing: it is decided up to %d, and what is ready of %d parked is being drained", m.Name, m.Position, m.Parked)
 	case what == "adopt" && m.Position > 0:
 		return refuse("%s has begun and is decided up to %d: it waits for %s, which may be skipped", m.Name, m.Position, gap)
-	case gap.From > gap.To:
-		return refuse("%s waits for nothing: %d is parked, and the next", m.Name, m.Next)
 	case over.From != gap.From:
 		return refuse("%s waits for %s, not for %s", m.Name, gap, over)
 	case over.To > gap.To:

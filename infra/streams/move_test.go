@@ -90,3 +90,33 @@ func TestSkipAgainstTheEventItself(t *testing.T) {
 		t.Errorf("%d skipped and %d came: %d operations, %d dead letters, %d decided", skipped, came, operations, dead, decided)
 	}
 }
+
+// Between a skip and its drain nothing is missing, and nobody is told to skip.
+func TestMoveWhileItDrains(t *testing.T) {
+	t.Parallel()
+	pool, err := pgxpool.New(t.Context(), stacktest.Postgres(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(pool.Close)
+	if _, err := streams.Get(t.Context(), pool, name); !errors.Is(err, streams.ErrNone) {
+		t.Errorf("no stream: error %v", err)
+	}
+	processor := runtime.NewProcessor(trade.New(), pool, runtime.Limits{Drain: 100, Parked: 100, DeadLetters: 100},
+		slog.New(slog.DiscardHandler), func(outbox.Claim) {})
+	if _, err := processor.Process(t.Context(), []event.Received{executed(3), executed(4)}); err != nil {
+		t.Fatal(err)
+	}
+	by := streams.Operator{Who: "ann", Why: "lost"}
+	if _, err := streams.Skip(t.Context(), pool, name, streams.Range{From: 1, To: 2}, by); err != nil {
+		t.Fatal(err)
+	}
+	const want = "nothing of the stream of /desk about acme/trade/a is missing: it is decided up to 2, and what is ready of 2 parked is being drained"
+	_, errAdopt := streams.Adopt(t.Context(), pool, name, 9, by)
+	_, errSkip := streams.Skip(t.Context(), pool, name, streams.Range{From: 3, To: 3}, by)
+	for _, err := range []error{errAdopt, errSkip} {
+		if err == nil || err.Error() != want {
+			t.Errorf("error %v", err)
+		}
+	}
+}

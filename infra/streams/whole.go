@@ -2,6 +2,7 @@ package streams
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"time"
 
@@ -68,7 +69,10 @@ ORDER BY id DESC
 LIMIT $5`
 )
 
-// Get returns a stream; one that is not known has position 0.
+// ErrNone says that there is no such stream.
+var ErrNone = errors.New("there is no such stream: nothing of it was decided, is parked or is a dead letter")
+
+// Get returns a stream, or [ErrNone].
 func Get(ctx context.Context, pool *pgxpool.Pool, name Name) (*Whole, error) {
 	found, _, err := List(ctx, pool, Selection{Tenant: name.TenantID, Function: name.Function, Subject: name.Subject, Source: name.Source}, 1)
 	if err != nil {
@@ -92,8 +96,13 @@ func Get(ctx context.Context, pool *pgxpool.Pool, name Name) (*Whole, error) {
 	if err := pool.SendBatch(ctx, b).Close(); err != nil {
 		return nil, fmt.Errorf("reading %s: %w", name, err)
 	}
-	w.Letters, err = letters(ctx, pool, name, w.Position)
-	return w, err
+	if w.Letters, err = letters(ctx, pool, name, w.Position); err != nil {
+		return nil, err
+	}
+	if len(found)+len(w.Waiting)+len(w.Letters)+len(w.History) == 0 {
+		return nil, ErrNone
+	}
+	return w, nil
 }
 
 func collect[T any](into *[]T) func(pgx.Rows) error {

@@ -3,6 +3,7 @@ package status
 import (
 	"fmt"
 	"io"
+	"strconv"
 	"text/tabwriter"
 	"time"
 
@@ -26,7 +27,11 @@ func Render(out io.Writer, before, now Snapshot) error {
 	fmt.Fprintf(out, "\nrelay %s, outbox %s\n", state(now.Processes, platform.KindRelay, ""), outbox(now.Outbox))
 	for _, f := range now.Functions {
 		if f.TopicOnly > 0 {
-			fmt.Fprintf(out, "%s: %d dead letters are in topic %s only: no function could read or keep them\n", f.Name, f.TopicOnly, topics.DeadLetters(f.Name))
+			what := "1 dead letter is in topic %s only: no function could read or keep it"
+			if f.TopicOnly > 1 {
+				what = strconv.FormatInt(f.TopicOnly, 10) + " dead letters are in topic %s only: no function could read or keep them"
+			}
+			fmt.Fprintf(out, "%s: "+what+"\n", f.Name, topics.DeadLetters(f.Name))
 		}
 	}
 	if now.Unread {

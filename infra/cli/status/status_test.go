@@ -281,3 +281,13 @@ func letters(t *testing.T, brokers []string, all ...letter) {
 		}
 	}
 }
+
+func TestRenderOneOfTheTopicOnly(t *testing.T) {
+	t.Parallel()
+	var out strings.Builder
+	one := status.Snapshot{Functions: []status.Function{{Name: "ledger", TopicOnly: 1}}}
+	const want = "ledger: 1 dead letter is in topic ledger-events-dead-letter only: no function could read or keep it\n"
+	if err := status.Render(&out, one, one); err != nil || !strings.Contains(out.String(), want) {
+		t.Errorf("error %v:\n%s", err, out.String())
+	}
+}
