@@ -4,7 +4,6 @@ import (
 	"context"
 	"errors"
 	"fmt"
-	"strings"
 	"text/tabwriter"
 
 	"github.com/google/uuid"
@@ -28,84 +27,6 @@ redriven or dropped it. Who did that, when and why is kept too.`,
 	return c
 }
 
-// selectionFlags are those that say which dead letters.
-type selectionFlags struct {
-	deadletters.Selection
-
-	since, until string
-	all          bool
-}
-
-func (f *selectionFlags) add(c *cobra.Command, states ...string) {
-	s := c.Flags()
-	s.StringSliceVar(&f.Functions, "function", nil, "of these functions")
-	s.StringSliceVar(&f.Tenants, "tenant", nil, "of these tenants")
-	s.StringSliceVar(&f.Reasons, "reason", nil, "with these reasons, such as unknown-type")
-	s.StringSliceVar(&f.Kinds, "kind", nil, "undecided or refused")
-	s.StringSliceVar(&f.States, "state", states, "open, redriving, redriven or dropped")
-	s.StringArrayVar(&f.Subjects, "subject", nil, "about this subject")
-	s.StringArrayVar(&f.Sources, "source", nil, "of this source")
-	s.StringArrayVar(&f.EventIDs, "event-id", nil, "of the event with this id")
-	s.StringSliceVar(&f.Types, "type", nil, "of these event types")
-	s.StringVar(&f.since, "since", "", "not before: a time (RFC 3339), or how long ago (2h)")
-	s.StringVar(&f.until, "until", "", "before: likewise")
-}
-
-// complete makes the selection of the flags and of ids.
-func (f *selectionFlags) complete(c *cobra.Command, args []string) (err error) {
-	usage := func(err error) error { return &usageError{command: c.CommandPath(), err: err} }
-	for _, arg := range args {
-		id, err := uuid.Parse(arg)
-		if err != nil {
-			return usage(fmt.Errorf("%q is no id of a dead letter", arg))
-		}
-		f.IDs = append(f.IDs, id)
-	}
-	for name, check := range map[string]struct{ values, known []string }{
-		"kind":  {f.Kinds, []string{"undecided", "refused"}},
-		"state": {f.States, []string{deadletters.Open, deadletters.Redriving, deadletters.Redriven, deadletters.Dropped}},
-	} {
-		if err := oneOf(name, check.values, check.known); err != nil {
-			return usage(err)
-		}
-	}
-	if f.Since, err = parseMoment(f.since); err != nil {
-		return usage(fmt.Errorf("--since: %w", err))
-	}
-	if f.Until, err = parseMoment(f.until); err != nil {
-		return usage(fmt.Errorf("--until: %w", err))
-	}
-	return nil
-}
-
-func oneOf(flag string, values, known []string) error {
-	for _, value := range values {
-		if !strings.Contains(" "+strings.Join(known, " ")+" ", " "+value+" ") {
-			return fmt.Errorf("--%s %q: want %s", flag, value, strings.Join(known, ", "))
-		}
-	}
-	return nil
-}
-
-// mends is complete for a command that changes something: it does so only where
-// it is told to.
-func (f *selectionFlags) mends(c *cobra.Command, args []string, states ...string) error {
-	if err := f.complete(c, args); err != nil {
-		return err
-	}
-	if err := oneOf("state", f.States, states); err != nil {
-		return &usageError{command: c.CommandPath(), err: err}
-	}
-	narrow := len(args) > 0
-	for _, flag := range []string{"function", "tenant", "reason", "kind", "subject", "source", "event-id", "type", "since", "until"} {
-		narrow = narrow || c.Flags().Changed(flag)
-	}
-	if narrow == f.all {
-		return &usageError{command: c.CommandPath(), err: errors.New("say which dead letters, by id or by flags, or --all")}
-	}
-	return nil
-}
-
 func (a *app) dlqListCommand() *cobra.Command {
 	var f selectionFlags
 	var limit int
@@ -125,7 +46,7 @@ func (a *app) dlqListCommand() *cobra.Command {
 			if after != "" && err != nil || limit < 1 || limit > 10_000 {
 				return &usageError{command: c.CommandPath(), err: errors.New("--after wants the id of a dead letter, and --limit 1 to 10000")}
 			}
-			return a.dlqList(c.Context(), f.Selection, cursor, limit, asJSON)
+			return a.dlqList(c.Context(), &f, cursor, limit, asJSON)
 		},
 	}
 	f.add(c, deadletters.Open, deadletters.Redriving)
@@ -135,24 +56,49 @@ func (a *app) dlqListCommand() *cobra.Command {
 	return c
 }
 
-func (a *app) dlqList(ctx context.Context, s deadletters.Selection, after uuid.UUID, limit int, asJSON bool) error {
+func (a *app) dlqList(ctx context.Context, f *selectionFlags, after uuid.UUID, limit int, asJSON bool) error {
 	return a.withPool(ctx, func(pool *pgxpool.Pool) error {
-		page, more, err := deadletters.List(ctx, pool, s, after, limit)
+		page, more, err := deadletters.List(ctx, pool, f.Selection, after, limit)
 		if err != nil {
 			return err
+		}
+		if len(page) == 0 && after == uuid.Nil {
+			f.warn(a)
 		}
 		next := ""
 		if more {
 			next = page[len(page)-1].ID.String()
 		}
-		if asJSON {
-			return a.writeJSON(struct {
-				Letters []deadletters.Letter `json:"deadLetters"`
-				Next    string               `json:"next,omitempty"`
-			}{append([]deadletters.Letter{}, page...), next})
+		if err := a.writeLetters(page, next, asJSON); err != nil || more || after != uuid.Nil {
+			return err
 		}
-		return a.letterTable(page, next)
+		return f.unlisted(ctx, a, pool, page)
 	})
+}
+
+// unlisted names the ids that were given and are not on the only page.
+func (f *selectionFlags) unlisted(ctx context.Context, a *app, pool *pgxpool.Pool, page []deadletters.Letter) error {
+	listed := map[uuid.UUID]bool{}
+	for _, l := range page {
+		listed[l.ID] = true
+	}
+	n, err := f.rest(ctx, pool, listed, func(id uuid.UUID, why string) {
+		fmt.Fprintf(a.Err, "millrace: %s is not listed: %s\n", id, why)
+	})
+	if err == nil && n > 0 {
+		return errSilent
+	}
+	return err
+}
+
+func (a *app) writeLetters(page []deadletters.Letter, next string, asJSON bool) error {
+	if asJSON {
+		return a.writeJSON(struct {
+			Letters []deadletters.Letter `json:"deadLetters"`
+			Next    string               `json:"next,omitempty"`
+		}{append([]deadletters.Letter{}, page...), next})
+	}
+	return a.letterTable(page, next)
 }
 
 func (a *app) letterTable(page []deadletters.Letter, next string) error {

@@ -5,6 +5,7 @@ import (
 	"errors"
 	"fmt"
 
+	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
@@ -42,7 +43,7 @@ see millrace streams skip.`,
 	}
 	o.selectionFlags.add(c, deadletters.Open)
 	o.operatorFlags.add(c, "reason, for the record; required")
-	c.Flags().BoolVar(&o.all, "all", false, "all that are open")
+	c.Flags().BoolVar(&o.all, "all", false, "all that are open and fit the other flags")
 	c.Flags().BoolVarP(&o.yes, "yes", "y", false, "do not ask, however many there are")
 	return c
 }
@@ -58,14 +59,28 @@ func (a *app) drop(ctx context.Context, o *dropOptions) error {
 				return err
 			}
 		}
-		dropped := 0
+		dropped := map[uuid.UUID]bool{}
 		err = deadletters.Drop(ctx, pool, o.Selection, deadletters.Operator{Who: o.who, Why: o.why}, func(page []deadletters.Letter) {
-			dropped += len(page)
+			for _, l := range page {
+				dropped[l.ID] = true
+			}
 		})
-		fmt.Fprintf(a.Out, "%s dropped\n", count(dropped))
-		if err == nil && dropped == 0 {
+		fmt.Fprintf(a.Out, "%s dropped\n", count(len(dropped)))
+		if err != nil {
+			return err
+		}
+		kept, err := o.rest(ctx, pool, dropped, func(id uuid.UUID, why string) {
+			fmt.Fprintf(a.Out, "%s  not dropped: %s\n", id, why)
+		})
+		if err != nil {
+			return err
+		}
+		if len(dropped) == 0 {
+			o.warn(a)
+		}
+		if kept > 0 || len(dropped) == 0 && o.narrow {
 			return errSilent
 		}
-		return err
+		return nil
 	})
 }

@@ -37,7 +37,7 @@ an event fails again, its dead letter is open again, with the new reason. A
 redrive that was interrupted is taken up by giving the same command again.
 
 With --wait it says what became of each. The exit status is 1 if one could not be
-sent, and with --wait also if one failed again or nothing is known of it.`,
+sent or nothing was found, and with --wait also if one failed again or nothing is known of it.`,
 		Example: `  millrace dlq redrive 5b0f5f3c-8a55-d2a9-07ab-6f1a58b1a3c4 --wait
   millrace dlq redrive --function trade --reason unknown-type --dry-run
   millrace dlq redrive --function trade --reason unknown-type --yes --wait --why "trade 1.4 is deployed"`,
@@ -51,11 +51,12 @@ sent, and with --wait also if one failed again or nothing is known of it.`,
 	o.selectionFlags.add(c, deadletters.Open, deadletters.Redriving)
 	o.operatorFlags.add(c, "reason, for the record")
 	f := c.Flags()
-	f.BoolVar(&o.all, "all", false, "all that are open")
+	f.BoolVar(&o.all, "all", false, "all that are open and fit the other flags")
 	f.BoolVar(&o.dryRun, "dry-run", false, "say what would be sent, and send nothing")
 	f.BoolVarP(&o.yes, "yes", "y", false, "do not ask, however many there are")
 	f.BoolVarP(&o.wait, "wait", "w", false, "wait for what the functions decide")
-	f.DurationVar(&o.timeout, "timeout", 30*time.Second, "how long to wait for 200 of them")
+	o.timeout = 30 * time.Second
+	spanVar(c, &o.timeout, "timeout", "how long to wait for 200 of them")
 	f.BoolVar(&o.asJSON, "json", false, "a line of JSON for each")
 	return c
 }
@@ -74,9 +75,9 @@ func (a *app) redrive(ctx context.Context, o *redriveOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	r := &redriving{app: a, o: o, pool: pool, bar: terminal.NewBar(a.Err, "redriving", int64(total))}
+	r := &redriving{app: a, o: o, pool: pool, taken: map[uuid.UUID]bool{}, bar: terminal.NewBar(a.Err, "redriving", int64(total))}
 	if o.dryRun {
-		return r.end(deadletters.Preview(ctx, pool, o.Selection, r.page))
+		return r.end(ctx, deadletters.Preview(ctx, pool, o.Selection, r.page))
 	}
 	if total > 1 && !o.yes {
 		if err := a.confirm(fmt.Sprintf("Redrive %s?", count(total))); err != nil {
@@ -88,7 +89,7 @@ func (a *app) redrive(ctx context.Context, o *redriveOptions) (err error) {
 		return err
 	}
 	by := deadletters.Operator{Who: o.who, Why: o.why}
-	return r.end(deadletters.Redrive(ctx, pool, producer, o.Selection, by, r.page))
+	return r.end(ctx, deadletters.Redrive(ctx, pool, producer, o.Selection, by, r.page))
 }
 
 // count says how many dead letters there are, as far as they are counted.
@@ -112,6 +113,7 @@ type redriving struct {
 	bar  *terminal.Bar
 
 	done, sent, unsent int
+	taken              map[uuid.UUID]bool
 	fates              map[string]int
 }
 
@@ -121,6 +123,7 @@ func (r *redriving) page(ctx context.Context, page []deadletters.Sent) error {
 	var ids []uuid.UUID
 	r.bar.Clear()
 	for _, s := range page {
+		r.taken[s.ID] = true
 		if s.Err != nil {
 			r.unsent++
 			r.tell(s.Letter, "not sent", s.Err.Error(), 0)
@@ -163,7 +166,7 @@ func (r *redriving) await(ctx context.Context, ids []uuid.UUID) error {
 	return err
 }
 
-// tell writes a line for one.
+// tell writes a line for one, of which at least the id is known.
 func (r *redriving) tell(l deadletters.Letter, outcome, detail string, version int64) {
 	if r.o.asJSON {
 		r.writeLine(struct {
@@ -174,7 +177,11 @@ func (r *redriving) tell(l deadletters.Letter, outcome, detail string, version i
 		}{l.ID, outcome, detail, version})
 		return
 	}
-	line := fmt.Sprintf("%s  %s %s/%s %s  %s", l.ID, l.Function, cell(l.TenantID, 64), cell(l.Subject, 128), cell(l.EventID, 64), outcome)
+	line := l.ID.String() + "  "
+	if l.Function != "" {
+		line += fmt.Sprintf("%s %s/%s %s  ", l.Function, cell(l.TenantID, 64), cell(l.Subject, 128), cell(l.EventID, 64))
+	}
+	line += outcome
 	if version > 0 {
 		line += fmt.Sprintf(", version %d", version)
 	}
@@ -184,12 +191,35 @@ func (r *redriving) tell(l deadletters.Letter, outcome, detail string, version i
 	fmt.Fprintln(r.Out, line)
 }
 
-// end says how many there were, also where err ended it.
-func (r *redriving) end(err error) error {
+// end says what became of the ids that were given, and how many there were, also
+// where err ended it.
+func (r *redriving) end(ctx context.Context, err error) error {
 	r.bar.Clear()
+	if err == nil {
+		var rest int
+		rest, err = r.o.rest(ctx, r.pool, r.taken, func(id uuid.UUID, why string) {
+			r.tell(deadletters.Letter{ID: id}, "not sent", why, 0)
+		})
+		r.unsent += rest
+	}
+	r.sum()
+	if err != nil {
+		return err
+	}
+	if r.done == 0 {
+		r.o.warn(r.app)
+	}
+	if r.done == 0 && r.o.narrow || r.unsent > 0 || r.fates["failed"]+r.fates["waiting"] > 0 {
+		return errSilent
+	}
+	return nil
+}
+
+// sum says how many there were.
+func (r *redriving) sum() {
 	switch {
 	case r.o.asJSON:
-	case r.done == 0:
+	case r.done+r.unsent == 0:
 		fmt.Fprintln(r.Out, "no dead letters")
 	case r.o.dryRun:
 		fmt.Fprintf(r.Out, "%s would be sent, %d cannot be\n", count(r.sent), r.unsent)
@@ -205,11 +235,4 @@ func (r *redriving) end(err error) error {
 		}
 		fmt.Fprintln(r.Out)
 	}
-	if err != nil {
-		return err
-	}
-	if r.done == 0 && len(r.o.IDs) > 0 || r.unsent > 0 || r.fates["failed"]+r.fates["waiting"] > 0 {
-		return errSilent
-	}
-	return nil
 }

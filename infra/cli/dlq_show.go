@@ -63,8 +63,9 @@ func wholeJSON(w *deadletters.Whole) any {
 
 		Event   json.RawMessage         `json:"event,omitempty"`
 		Bytes   []byte                  `json:"bytes,omitempty"` // base64, if it is no JSON
+		Only    bool                    `json:"attributesOnly,omitempty"`
 		History []deadletters.Operation `json:"history"`
-	}{Letter: w.Letter, History: w.History}
+	}{Letter: w.Letter, Only: w.AttributesOnly(), History: w.History}
 	if json.Valid(w.Event) {
 		out.Event = w.Event
 	} else {
@@ -87,6 +88,9 @@ func (a *app) showLetter(w *deadletters.Whole) error {
 		return err
 	}
 	fmt.Fprintf(a.Out, "\n%s\n", readable(w.Event))
+	if w.AttributesOnly() {
+		fmt.Fprintf(a.Out, "\nThis is all that was kept: it could not be read, and %s has something to redact (docs/redaction.md).\n", w.Function)
+	}
 	if len(w.History) > 0 {
 		fmt.Fprintln(a.Out)
 	}

@@ -257,8 +257,24 @@ func (s *site) deadLetters(t *testing.T) {
 	s.run(t, 0, "dlq list --event-id T6 --source /desk", "T6", "!C1")
 	s.run(t, 0, "dlq list "+s.letter(t, "T6"), "T6", "!C1")
 	s.run(t, 2, "dlq list --kind broken", "want undecided, refused")
-	s.run(t, 2, "dlq list --since yesterday", "neither a time")
+	s.run(t, 2, "dlq list --since yesterday", "neither how long ago")
 	s.run(t, 2, "dlq list nonsense", "no id of a dead letter")
+	s.run(t, 2, "dlq list --since -2h", "neither how long ago")
+	s.run(t, 0, "dlq list --since 2d", "T6", "C1")
+	for _, command := range []string{"dlq list", "dlq redrive --yes", "dlq drop --yes --why x"} {
+		s.run(t, 2, command+" --function nope", `there is no function "nope"; there are agent, `)
+	}
+	const none = "00000000-0000-0000-0000-000000000001"
+	s.run(t, 0, "dlq list --reason rule-faild", "no dead letters", "did you mean rule-failed?", "malformed, ")
+	s.run(t, 0, "dlq list --reason rule-failed", "no dead letters", "!reason")
+	s.run(t, 1, "dlq list "+none+" "+s.letter(t, "T6"), "T6", none+" is not listed: there is no such dead letter")
+	s.run(t, 1, "dlq redrive --reason nope --yes", "no dead letters", `reason "nope" is none of undecided events.`)
+	s.run(t, 1, "dlq redrive --all --tenant nope", "no dead letters")
+	s.run(t, 1, "dlq redrive --dry-run "+none+" "+s.letter(t, "T6"), "T6  would be sent", none+"  not sent: there is no such", "1 dead letter would be sent, 1 cannot be")
+	s.run(t, 0, "dlq redrive --all --reason parked-limit --dry-run", "1 dead letter would be sent, 0")
+	s.run(t, 2, "dlq redrive --all "+none, "ids or --all")
+	s.run(t, 1, "dlq drop --tenant nope --why x", "0 dead letters dropped")
+	s.run(t, 1, "dlq drop --why x "+none, none+"  not dropped: there is no such dead letter")
 
 	var seen []string
 	for more, after := true, ""; more; more = after != "" {
@@ -306,6 +322,11 @@ func (s *site) streams(t *testing.T) {
 	const legacy = " --tenant zeta --function trade --subject account-1 --source /legacy"
 	s.run(t, 0, "streams list --stuck", "/desk", "/legacy", "1-1040")
 	s.run(t, 0, "streams list --stuck --for 1h", "no streams")
+	s.run(t, 0, "streams list --stuck --for 1d", "no streams")
+	s.run(t, 2, "streams list --stuck --for 1x", "is no length of time")
+	s.run(t, 2, "streams list --function nope", `there is no function "nope"`)
+	s.run(t, 2, "streams show --tenant acme --function nope --subject a --source /desk", `there is no function "nope"`)
+	s.run(t, 1, "streams show --tenant acme --function trade --subject nobody --source /desk", "the stream of /desk about acme/trade/nobody: there is no such stream")
 	s.run(t, 0, "streams list --tenant zeta --json", `"from": 1`, `"to": 1040`, "!acme")
 	s.run(t, 0, "streams show"+desk, "missing  1\n", "missing  3-4\n", "parked  2  T2", "parked  5  T5", "6 is "+s.letter(t, "T6"))
 	s.run(t, 2, "streams skip --tenant acme", "they name the stream")
@@ -336,9 +357,12 @@ func (s *site) redrive(t *testing.T) {
 	s.run(t, 1, "dlq redrive --all --yes --wait", "T6  applied, version", "P1  failed: bad-payload", "V2  failed: unknown-type", "not sent: its bytes are no event",
 		"3 dead letters sent, 1 applied, 2 failed; 1 not sent")
 	s.run(t, 0, "dlq show "+s.letter(t, "P1"), "state     open", "redrive by")
-	s.run(t, 1, "dlq redrive --wait "+s.letter(t, "C1"), "no dead letters") // it is done
+	s.run(t, 1, "dlq redrive --wait "+s.letter(t, "C1"), "not sent: it was redriven at 20", "0 dead letters sent; 1 not sent") // it is done
 	s.run(t, 0, "dlq drop --reason bad-payload --why nonsense", "1 dead letter dropped")
 	s.run(t, 0, "dlq drop --all --yes --why nonsense", "2 dead letters dropped")
+	s.run(t, 1, "dlq redrive "+s.letter(t, "V2"), "not sent: it was dropped at 20")
+	s.run(t, 0, "dlq redrive --all", "no dead letters")
+	s.run(t, 0, "dlq drop --all --why none", "0 dead letters dropped")
 	s.run(t, 0, "dlq list", "no dead letters")
 	s.run(t, 0, "dlq list --state dropped,redriven", "C1", "V2")
 	if n := s.count(t, `SELECT count(*) FROM millrace.operations WHERE who <> '' AND done_at > now() - interval '1 hour'`); n != 4+4+3 {

@@ -49,21 +49,6 @@ func (a *app) confirm(question string) error {
 	return errors.New("nothing was done: answer y, or give --yes")
 }
 
-// parseMoment reads a point in time, or how long ago it was.
-func parseMoment(text string) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	if ago, err := time.ParseDuration(text); err == nil {
-		return time.Now().Add(-ago), nil
-	}
-	at, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil {
-		return at, fmt.Errorf("%q is neither a time (2026-11-24T08:00:00Z) nor how long ago (2h30m)", text)
-	}
-	return at, nil
-}
-
 func (a *app) writeLine(value any) {
 	line, _ := json.Marshal(value) //nolint:errchkjson // strings and numbers
 	fmt.Fprintf(a.Out, "%s\n", line)

@@ -58,6 +58,9 @@ func (a *app) streamsListCommand() *cobra.Command {
 			if limit < 1 || limit > 10_000 {
 				return &usageError{command: c.CommandPath(), err: errors.New("--limit wants 1 to 10000")}
 			}
+			if err := checkFunction(s.Function); err != nil {
+				return &usageError{command: c.CommandPath(), err: err}
+			}
 			return a.withPool(c.Context(), func(pool *pgxpool.Pool) error {
 				all, more, err := streams.List(c.Context(), pool, s, limit)
 				if err != nil {
@@ -69,7 +72,7 @@ func (a *app) streamsListCommand() *cobra.Command {
 	}
 	f := c.Flags()
 	f.BoolVar(&s.Stuck, "stuck", false, "only those that wait for an event that is missing")
-	f.DurationVar(&s.For, "for", 0, "with --stuck: for that long at least")
+	spanVar(c, &s.For, "for", "with --stuck: for that long at least")
 	f.StringVar(&s.Tenant, "tenant", "", "of this tenant")
 	f.StringVar(&s.Function, "function", "", "of this function")
 	f.StringVar(&s.Subject, "subject", "", "about this subject")
@@ -129,6 +132,9 @@ func (f *streamFlags) check(c *cobra.Command) error {
 	if f.TenantID == "" || f.Function == "" || f.Subject == "" || f.Source == "" {
 		return &usageError{command: c.CommandPath(), err: errors.New("--tenant, --function, --subject and --source are required: they name the stream")}
 	}
+	if err := checkFunction(f.Function); err != nil {
+		return &usageError{command: c.CommandPath(), err: err}
+	}
 	return nil
 }
 
@@ -146,6 +152,9 @@ func (a *app) streamsShowCommand() *cobra.Command {
 			}
 			return a.withPool(c.Context(), func(pool *pgxpool.Pool) error {
 				w, err := streams.Get(c.Context(), pool, f.Name)
+				if errors.Is(err, streams.ErrNone) {
+					return fmt.Errorf("%s: %w", cell(f.Name.String(), 1000), err)
+				}
 				if err != nil {
 					return err
 				}

@@ -7,8 +7,6 @@ import (
 	"errors"
 	"fmt"
 	"io"
-	"slices"
-	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -41,7 +39,8 @@ decided meanwhile is no difference.
 What differs is shown row by row: where it is, what is there, and what should be.
 
   exit status 0   all is the same
-              1   something differs, or it could not be found out
+              1   something differs, or it could not be found out, or there is nothing
+                  of the tenant, the function or the time that was asked for
               2   the command was not understood
 
 With --since it looks only at entities that were decided about since then, but
@@ -61,8 +60,9 @@ beyond the tables are left out then.`,
 	f := c.Flags()
 	f.StringVar(&o.Tenant, "tenant", "", "only this tenant")
 	f.StringVar(&o.Function, "function", "", "only this function")
-	f.StringVar(&o.since, "since", "", "only entities decided about since then: 24h, or a time in RFC 3339")
-	f.DurationVar(&o.patience, "patience", 30*time.Second, "for how long Redis may be behind the tables")
+	f.StringVar(&o.since, "since", "", "only entities decided about since then: 24h, 30d, or a time in RFC 3339")
+	o.patience = 30 * time.Second
+	spanVar(c, &o.patience, "patience", "for how long Redis may be behind the tables")
 	f.IntVar(&o.rows, "rows", 20, "how many rows of each kind of difference are shown")
 	f.BoolVar(&o.json, "json", false, "print the result as JSON")
 	return c
@@ -85,33 +85,6 @@ func (o *verifyOptions) complete(now time.Time) (err error) {
 	return nil
 }
 
-// checkFunction refuses the name of a function that there is not; none is fine.
-func checkFunction(name string) error {
-	var known []string
-	for _, fn := range functions.All() {
-		known = append(known, fn.FunctionName())
-	}
-	if name != "" && !slices.Contains(known, name) {
-		return fmt.Errorf("there is no function %q; there are %s", name, strings.Join(known, ", "))
-	}
-	return nil
-}
-
-// parseSince reads a time, or how long ago it was.
-func parseSince(text string, now time.Time) (time.Time, error) {
-	if text == "" {
-		return time.Time{}, nil
-	}
-	if ago, err := time.ParseDuration(text); err == nil && ago > 0 {
-		return now.Add(-ago), nil
-	}
-	at, err := time.Parse(time.RFC3339Nano, text)
-	if err != nil {
-		return at, fmt.Errorf("%q is neither how long ago, such as 24h, nor a time such as 2026-11-24T09:00:00Z", text)
-	}
-	return at, nil
-}
-
 func (a *app) verify(ctx context.Context, o verifyOptions) (err error) {
 	s, err := a.stores("DATABASE_URL", "REDIS_URL")
 	if err != nil {
@@ -131,6 +104,11 @@ func (a *app) verify(ctx context.Context, o verifyOptions) (err error) {
 	bar.clear()
 	if err != nil {
 		return err
+	}
+	if c := report.Checked; c.Entities == 0 && c.Views == 0 && report.Holds() {
+		if err := noEntity(o.Tenant, o.Function, o.Since); err != nil {
+			return err
+		}
 	}
 	if err := printReport(a.Out, o.json, report); err != nil {
 		return err

@@ -95,6 +95,11 @@ func TestVerify(t *testing.T) {
 	if status, out = run(t, "verify", "--function", "conversation"); status != 0 {
 		t.Errorf("another function: status %d: %s", status, out)
 	}
+	for _, args := range [][]string{{"verify", "--tenant", "nope"}, {"verify", "--function", "message"}, {"views", "rebuild", "--tenant", "nope"}} {
+		if status, out = run(t, args...); status != 1 || !strings.Contains(out, "nothing was looked at: there is no entity of ") {
+			t.Errorf("%v: status %d: %s", args, status, out)
+		}
+	}
 	var result struct {
 		Same        bool  `json:"same"`
 		Differences int   `json:"differences"`
@@ -114,7 +119,8 @@ func TestVerifyUsage(t *testing.T) {
 	for want, args := range map[string][]string{
 		`there is no function "weather"; there are agent`: {"--function", "weather"},
 		"neither how long ago":                            {"--since", "yesterday"},
-		"35 days":                                         {"--since", "1000h"},
+		"35 days":                                         {"--since", "40d"},
+		"is no length of time":                            {"--patience", "-2s"},
 		"--rows must be 1 or more":                        {"--rows", "0"},
 	} {
 		if status, out := run(t, append([]string{"verify"}, args...)...); status != 2 || !strings.Contains(out, want) {

@@ -91,6 +91,11 @@ func (a *app) rebuild(ctx context.Context, part outbox.Part) (err error) {
 	if err != nil {
 		return fmt.Errorf("%d of about %d entities and sums are shown anew: %w", done, total, err)
 	}
+	if done == 0 {
+		if err := noEntity(part.Tenant, part.Function, time.Time{}); err != nil {
+			return err
+		}
+	}
 	fmt.Fprintf(a.Out, "Redis shows %d entities and sums anew, after %.1f s.\n", done, time.Since(began).Seconds())
 	return nil
 }

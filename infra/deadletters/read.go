@@ -1,6 +1,7 @@
 package deadletters
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"fmt"
@@ -9,6 +10,10 @@ import (
 	"github.com/google/uuid"
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
+
+	"github.com/millrace/millrace/functions"
+	"github.com/millrace/millrace/shared/event"
+	"github.com/millrace/millrace/shared/function"
 )
 
 // Letter is a dead letter without its event.
@@ -90,6 +95,17 @@ type Whole struct {
 	// Event is the CloudEvent in JSON, or the bytes that came instead of one.
 	Event   []byte
 	History []Operation // in order
+}
+
+// AttributesOnly says that what the event said was taken away on purpose: it
+// could not be read, so no redaction would have found it.
+func (w *Whole) AttributesOnly() bool {
+	for _, fn := range functions.All() {
+		if fn.FunctionName() == w.Function && function.HasConfidential(fn) {
+			return bytes.Equal(w.Event, event.Envelope(w.Event))
+		}
+	}
+	return false
 }
 
 // ErrNone says that there is no such dead letter.

@@ -95,6 +95,9 @@ func Unfit(w *Whole) error {
 		return fmt.Errorf("there is no function %s", w.Function)
 	}
 	received := event.ParseStructured(w.Event)
+	if received.Event == nil && w.AttributesOnly() {
+		return errors.New("it could not be read, and only its attributes were kept (docs/redaction.md): have its producer send it as it should be, and drop it")
+	}
 	if received.Event == nil {
 		return fmt.Errorf("its bytes are no event that a function can read (%w): have its producer send it as it should be, and drop it", received.Err)
 	}

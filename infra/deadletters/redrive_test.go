@@ -258,6 +258,12 @@ func TestUnfit(t *testing.T) {
 			t.Errorf("%.40s: %v, want %q", raw, err, want)
 		}
 	}
+	for fn, want := range map[string]string{"message": "only its attributes were kept", "trade": "specversion"} {
+		w := &deadletters.Whole{Letter: deadletters.Letter{Function: fn}, Event: event.Envelope([]byte(`{"specversion":"2","id":"M-1","data":{"text":"x"}}`))}
+		if err := deadletters.Unfit(w); err == nil || !strings.Contains(err.Error(), want) {
+			t.Errorf("attributes only of %s: %v", fn, err)
+		}
+	}
 	if err := deadletters.Unfit(&deadletters.Whole{Letter: deadletters.Letter{Function: "weather"}}); err == nil {
 		t.Error("of a function that is not there")
 	}
