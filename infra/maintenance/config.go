@@ -32,7 +32,8 @@ type Config struct {
 
 	// DryRun only tells what would be done.
 	DryRun bool
-	// Now is the time that everything is reckoned from; zero: the clock's.
+	// Now is the time that everything is reckoned from; zero: the clock's. Where it
+	// is ahead of PostgreSQL's, what is old is reckoned from PostgreSQL's.
 	Now time.Time
 	// Tell hears of each thing as it is done; it may be nil.
 	Tell func(Done)

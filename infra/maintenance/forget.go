@@ -34,7 +34,7 @@ WHERE s.ctid >= $1::text::tid AND s.ctid < $2::text::tid AND s.decided_at < $3
 // forget deletes identities that are older than the horizon, a few pages a
 // transaction.
 func (k *keeper) forget(ctx context.Context) error {
-	before := k.SeenAfter.Before(k.Now)
+	before := k.SeenAfter.Before(k.past)
 	done := Done{Table: "seen", Did: Deleted, Note: "identities decided before " + before.UTC().Format(time.DateOnly)}
 	leaves, err := k.leaves(ctx, "millrace.seen")
 	if err != nil {

@@ -100,3 +100,21 @@ SELECT 'me', 'drop', 'late', function, tenant_id, subject, source, id, event_id 
 	}
 	expect(t, "left", w.text(t, `SELECT string_agg(event_id, ' ' ORDER BY event_id) FROM millrace.dead_letters`), "C0 C3")
 }
+
+// A clock that is ahead makes nothing old.
+func TestClockIsAhead(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.script(t, visits)
+	w.apply(t, "trade.executed.v1", "T1", "account", april, executed)
+	if _, err := w.decide(t.Context(), "trade.cancelled.v1", "C1", "account", april, `{"trade":"none"}`); err != nil {
+		t.Fatal(err)
+	}
+	w.exec(t, `UPDATE millrace.dead_letters SET state = 'dropped'`)
+	w.exec(t, `UPDATE millrace.visits SET month = date_trunc('month', now())`)
+	told := w.forget(t, maintenance.Config{
+		SeenAfter: 35, LettersAfter: 35, DropAfter: map[string]int{"visits": 1}, Now: time.Now().AddDate(0, 3, 0),
+	})
+	expect(t, "deleted", told, "")
+	expect(t, "months dropped", w.text(t, `SELECT count(DISTINCT n)::text FROM millrace.visits`), "6")
+}

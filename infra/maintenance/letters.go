@@ -32,7 +32,7 @@ func (k *keeper) clearLetters(ctx context.Context) (err error) {
 	if k.LettersAfter == 0 {
 		return nil
 	}
-	before := k.LettersAfter.Before(k.Now)
+	before := k.LettersAfter.Before(k.past)
 	done := Done{Table: "dead_letters", Did: Deleted, Note: "settled before " + before.UTC().Format(time.DateOnly)}
 	if k.DryRun {
 		err = k.conn.QueryRow(ctx, countLetters, before, nil).Scan(&done.Rows)

@@ -40,7 +40,7 @@ func (k *keeper) months(ctx context.Context, tables []table) error {
 func (k *keeper) makeAhead(ctx context.Context, t table, moved []time.Time) error {
 	done := Done{Table: t.name, Did: Made}
 	for ahead := -1; ahead <= k.Ahead; ahead++ {
-		month := k.month(ahead)
+		month := firstOf(k.Now, ahead)
 		if slices.Contains(moved, month) {
 			continue
 		}
@@ -70,8 +70,8 @@ func (k *keeper) makeMonth(ctx context.Context, t table, month time.Time) (made 
 	return made, err
 }
 
-// month returns the first day of the month that is so many after this one.
-func (k *keeper) month(ahead int) time.Time {
-	now := k.Now.UTC()
-	return time.Date(now.Year(), now.Month()+time.Month(ahead), 1, 0, 0, 0, 0, time.UTC)
+// firstOf returns the first day of the month that is so many after a time.
+func firstOf(of time.Time, ahead int) time.Time {
+	of = of.UTC()
+	return time.Date(of.Year(), of.Month()+time.Month(ahead), 1, 0, 0, 0, 0, time.UTC)
 }

@@ -49,9 +49,9 @@ func (k *keeper) retire(ctx context.Context, t table) error {
 	for _, month := range months {
 		switch {
 		case err != nil:
-		case drop > 0 && month.Before(k.month(-drop)):
+		case drop > 0 && month.Before(firstOf(k.past, -drop)):
 			err = k.do(Done{Table: t.name, Did: Dropped, Months: []time.Time{month}}, func() error { return k.drop(ctx, t, month) })
-		case detach > 0 && month.Before(k.month(-detach)):
+		case detach > 0 && month.Before(firstOf(k.past, -detach)):
 			err = k.detach(ctx, t, month)
 		}
 	}
@@ -176,7 +176,7 @@ func (k *keeper) dropKept(ctx context.Context, t table, after int) error {
 	names, err := pgx.CollectRows(rows, pgx.RowTo[string])
 	for _, name := range names {
 		month, ok := t.monthOf(name)
-		if err != nil || !ok || !month.Before(k.month(-after)) {
+		if err != nil || !ok || !month.Before(firstOf(k.past, -after)) {
 			continue
 		}
 		err = k.do(Done{Table: t.name, Did: Dropped, Months: []time.Time{month}, Note: "it was kept as " + archived(name)}, func() error {

@@ -19,6 +19,9 @@ type keeper struct {
 	Config
 
 	conn *pgx.Conn
+	// past is what all that is deleted is reckoned from: Now, but not later than
+	// PostgreSQL says. A clock that is ahead must not forget what is young.
+	past time.Time
 }
 
 // table is one that is split by month.
@@ -69,6 +72,9 @@ func run(ctx context.Context, databaseURL string, c Config, do func(*keeper, []t
 	}
 	defer func() { _ = conn.Close(context.WithoutCancel(ctx)) }() // all that was done is committed
 	k := &keeper{Config: c, conn: conn}
+	if err := conn.QueryRow(ctx, `SELECT least($1::timestamptz, now())`, k.Now).Scan(&k.past); err != nil {
+		return err
+	}
 	tables, err := k.tables(ctx)
 	if err != nil {
 		return err
