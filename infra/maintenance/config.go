@@ -39,6 +39,9 @@ type Config struct {
 	Tell func(Done)
 	// Pages is how many pages of 8 KiB are worked on in one transaction; 0: 64.
 	Pages int64
+	// Patience is for how long a step tries again while others are in its way; 0:
+	// two minutes.
+	Patience time.Duration
 }
 
 // Validate names everything that is wrong.

@@ -20,9 +20,10 @@
 //     there.
 //  2. [keeper.copyAll] copies the rows, a few pages a transaction. Those that are
 //     there already, by the trigger or by a copy that was killed, stay.
-//  3. [keeper.swap] takes the partitions of the second tree into the table in the
+//  3. [keeper.awaitSnapshots] waits for the transactions that would not see them.
+//  4. [keeper.swap] takes the partitions of the second tree into the table in the
 //     place of the old default one, which it drops: no row moves.
 //
-// Until 3 is committed the functions read and write the old default partition
+// Until 4 is committed the functions read and write the old default partition
 // alone. Killed before, the next run finds the second tree and copies again.
 package maintenance

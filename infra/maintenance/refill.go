@@ -35,6 +35,9 @@ func (k *keeper) refill(ctx context.Context, t table) (months []time.Time, err e
 		err = k.copyAll(ctx, t)
 	}
 	if err == nil {
+		err = k.awaitSnapshots(ctx)
+	}
+	if err == nil {
 		err = k.swap(ctx, t, tree)
 	}
 	if errors.Is(err, errOther) || postgres.Code(err) == undefinedTable && !k.isTree(ctx, t, tree) {

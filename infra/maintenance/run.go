@@ -61,6 +61,9 @@ func run(ctx context.Context, databaseURL string, c Config, do func(*keeper, []t
 	if c.Pages == 0 {
 		c.Pages = 64
 	}
+	if c.Patience == 0 {
+		c.Patience = 2 * time.Minute
+	}
 	defer func() {
 		if err != nil {
 			err = fmt.Errorf("maintaining the database: %w", err)
@@ -137,7 +140,7 @@ func (k *keeper) giveWay(ctx context.Context, wait string, do func(pgx.Tx) error
 			return struct{}{}, backoff.Permanent(err)
 		}
 		return struct{}{}, err
-	}, backoff.WithMaxElapsedTime(2*time.Minute))
+	}, backoff.WithMaxElapsedTime(k.Patience))
 	return err
 }
 
