@@ -44,7 +44,7 @@ func parseSpan(text string) (time.Duration, error) {
 	if !has || rest != "" {
 		d, errRest = time.ParseDuration(rest)
 	}
-	sum := time.Duration(n)*24*time.Hour + d //nolint:gosec // of 15 bits
+	sum := time.Duration(n)*24*time.Hour + d
 	if errDays != nil || errRest != nil || d < 0 || sum < d {
 		return 0, fmt.Errorf("%q is no length of time, such as 30s, 2h30m or 90d", text)
 	}
