@@ -60,11 +60,13 @@ func (d *deliverer) deliverChunk(ctx context.Context, part []delivery) error {
 	for n := range part {
 		events[n] = part[n].Event
 	}
-	fates, err := invariants.Fates(ctx, d.Pool, d.fn.FunctionName(), events)
-	if err != nil {
-		return err
-	}
-	if err := d.remembered(ctx, events, fates); err != nil {
+	var fates []invariants.Fate
+	if err := d.within(ctx, func(ctx context.Context) (err error) {
+		if fates, err = invariants.Fates(ctx, d.Pool, d.fn.FunctionName(), events); err != nil {
+			return err
+		}
+		return d.remembered(ctx, events, fates)
+	}); err != nil {
 		return err
 	}
 	var open []event.Received
@@ -110,8 +112,11 @@ func (d *deliverer) count(e *event.Event, fate invariants.Fate) {
 
 // process delivers events, and counts what became of each.
 func (d *deliverer) process(ctx context.Context, events []event.Received, known []invariants.Fate) error {
-	outcomes, err := d.processor.Process(ctx, events)
-	if err != nil {
+	var outcomes []runtime.Outcome
+	if err := d.within(ctx, func(ctx context.Context) (err error) {
+		outcomes, err = d.processor.Process(ctx, events)
+		return err
+	}); err != nil {
 		return err
 	}
 	for n, o := range outcomes {
@@ -146,11 +151,23 @@ func (d *deliverer) drain(ctx context.Context) error {
 	for len(d.drains) > 0 {
 		next := d.drains[0]
 		d.drains = d.drains[1:]
-		if err := d.processor.Drain(ctx, next); err != nil {
+		if err := d.within(ctx, func(ctx context.Context) error { return d.processor.Drain(ctx, next) }); err != nil {
 			return fmt.Errorf("deciding parked events: %w", err)
 		}
 	}
 	return nil
+}
+
+// within bounds what would be tried without end: a role that may not write, a
+// table that is locked or lacks a column.
+func (d *deliverer) within(ctx context.Context, do func(context.Context) error) error {
+	bounded, cancel := context.WithTimeout(ctx, d.Patience)
+	defer cancel()
+	err := do(bounded)
+	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
+		return fmt.Errorf("not done within %s: %w", d.Patience, err)
+	}
+	return err
 }
 
 // onlyAudited is the fate of an event whose identity is not remembered any more.

@@ -38,6 +38,8 @@ type Config struct {
 
 	Rate float64 // events a second; 0: as fast as it goes
 	Rows int     // how many are named; 0: 20
+	// Patience is how long the database may take for a transaction; 0: a minute.
+	Patience time.Duration
 	// Progress hears how many of about how many events are done.
 	Progress func(doing string, done, total int64)
 }
@@ -92,6 +94,9 @@ type source interface {
 func Run(ctx context.Context, c Config) (result Result, err error) {
 	if c.Rows == 0 {
 		c.Rows = 20
+	}
+	if c.Patience == 0 {
+		c.Patience = time.Minute
 	}
 	r := &replay{Config: c, target: c.Pool, result: &Result{limit: c.Rows}, began: time.Now()}
 	if c.Shadow == "" || c.DryRun {

@@ -55,7 +55,7 @@ func NewProcessor(fn function.Definition, pool *pgxpool.Pool, l Limits, log *slo
 
 // Process decides events in their order, in one transaction if it can, and
 // returns what became of each. It tries again until ctx ends; then its error
-// is a *fault.Error, some events may have been decided and others not, and all
+// wraps a *fault.Error and says what the database said last, some events may have been decided and others not, and all
 // of them may simply come again.
 func (p *Processor) Process(ctx context.Context, events []event.Received) ([]Outcome, error) {
 	batch := make([]*candidate, len(events))
@@ -145,6 +145,7 @@ func (p *Processor) attempts(ctx context.Context, bucket int, batch []*candidate
 	wait.InitialInterval, wait.MaxInterval = 5*time.Millisecond, 2*time.Second
 	var conflicts int
 	var poison map[identity]*event.Invalid // of parked events
+	var last error                         // that is not the end of ctx, if there is one
 	for {
 		err := p.attempt(ctx, bucket, batch, drains, poison)
 		var broken *poisoned
@@ -174,11 +175,15 @@ func (p *Processor) attempts(ctx context.Context, bucket int, batch []*candidate
 			return err
 		}
 		p.log.Warn("a transaction is tried again", "events", len(batch), "error", postgres.Redact(err.Error()))
+		if last == nil || ctx.Err() == nil {
+			last = err
+		}
 		if !fault.Pause(ctx, wait.NextBackOff()) {
+			ended := fault.New(fault.Unavailable, "the database did not take the events in time")
 			if errors.Is(err, context.DeadlineExceeded) {
-				return fault.New(fault.TimedOut, "the transaction of %d events did not end in time", len(batch))
+				ended = fault.New(fault.TimedOut, "the transaction of %d events did not end in time", len(batch))
 			}
-			return fault.New(fault.Unavailable, "the database did not take the events in time")
+			return fmt.Errorf("%w: %s", ended, postgres.Redact(last.Error()))
 		}
 	}
 }
