@@ -25,5 +25,6 @@
 //     place of the old default one, which it drops: no row moves.
 //
 // Until 4 is committed the functions read and write the old default partition
-// alone. Killed before, the next run finds the second tree and copies again.
+// alone. Killed before, the next run finds the second tree and copies again, or
+// begins anew if the table was changed meanwhile.
 package maintenance

@@ -104,14 +104,14 @@ func bounds(month time.Time) (from, to string) {
 	return "'" + month.Format(time.DateOnly) + "'", "'" + month.AddDate(0, 1, 0).Format(time.DateOnly) + "'"
 }
 
-// prepare makes the second tree with its trigger, unless they are there. It is
-// one transaction, so both are there or neither.
+// prepare makes the second tree with its trigger, unless they are there and fit.
+// It is one transaction, so both are there or neither.
 func (k *keeper) prepare(ctx context.Context, t table, months []time.Time) (tree uint32, err error) {
 	err = k.giveWay(ctx, brief, func(tx pgx.Tx) error {
 		if _, err := tx.Exec(ctx, "SELECT pg_advisory_xact_lock(hashtext('millrace.make_month'))"); err != nil {
 			return err
 		}
-		if tree, err = k.tree(ctx, tx, t); err != nil || tree != 0 {
+		if tree, err = k.clearOther(ctx, tx, t); err != nil || tree != 0 {
 			return err
 		}
 		if has, err := k.partitions(ctx, tx, t, t.of("")); err != nil || overlap(has, months) {

@@ -176,7 +176,7 @@ func (w *world) script(t *testing.T, statements string) {
 
 // hold opens a transaction that runs a statement, and holds its locks until the
 // test is over or release is called.
-func (w *world) hold(t *testing.T, statement string, args ...any) (release func()) {
+func (w *world) hold(t *testing.T, statement string) (release func()) {
 	t.Helper()
 	conn, err := pgx.Connect(t.Context(), w.url)
 	if err != nil {
@@ -188,7 +188,7 @@ func (w *world) hold(t *testing.T, statement string, args ...any) (release func(
 	if err != nil {
 		t.Fatal(err)
 	}
-	if _, err := tx.Exec(t.Context(), statement, args...); err != nil {
+	if _, err := tx.Exec(t.Context(), statement); err != nil {
 		t.Fatal(err)
 	}
 	return release

@@ -47,6 +47,9 @@ func Up(ctx context.Context, databaseURL string) (err error) {
 	if err != nil {
 		return fmt.Errorf("migrating: %w", err)
 	}
+	if err := clearRefills(ctx, db, provider); err != nil {
+		return fmt.Errorf("migrating: %w", err)
+	}
 	if _, err := provider.Up(ctx); err != nil {
 		return fmt.Errorf("migrating: %w", err)
 	}
