@@ -19,7 +19,9 @@
 // Kafka knows no order between partitions. So for a shadow its events are first
 // sorted, in the shadow, by the versions that their decisions have in the live
 // system; else two sources about one entity would be decided in another order, and
-// differ without any fault.
+// differ without any fault. An event that was refused and redriven has several
+// decisions, each with a record of its own: the shadow redrives it too, at the same
+// place in the order.
 //
 // Of Kafka only what the triggers are through with is replayed, up to the offsets
 // committed at the start: the rest is on its way already.

@@ -9,12 +9,14 @@ import (
 	"testing"
 	"time"
 
+	"github.com/IBM/sarama"
 	"github.com/caarlos0/env/v11"
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/millrace/millrace/functions"
+	"github.com/millrace/millrace/infra/deadletters"
 	"github.com/millrace/millrace/infra/records"
 	"github.com/millrace/millrace/infra/replay"
 	"github.com/millrace/millrace/infra/stack/stacktest"
@@ -70,15 +72,78 @@ func newWorld(t *testing.T) *world {
 
 	w.send(t, "message.sent.v1 M1 conv-x", `{"author":"ann","text":"secret"}`)
 	w.send(t, "message.redacted.v1 M2 conv-x", `{"message":"M1"}`)
+	w.redrive(t)
 	w.produce(t, 600)
-	for range 2 { // the second time it is what the first one emitted
+	w.settle(t)
+	return w
+}
+
+// redrive has events refused, others decided after them, and the refused ones
+// redriven: X1 twice, refused again and then applied, and the fill of T4, which a
+// function emitted.
+func (w *world) redrive(t *testing.T) {
+	t.Helper()
+	const price = `"quantity":"5","price":"10","currency":`
+	executed := func(id, currency string) {
+		w.send(t, "trade.executed.v1 "+id+" acct-x", `{"instrument":"AAPL","side":"buy",`+price+`"`+currency+`"}`)
+	}
+	executed("T1", "USD")
+	executed("T2", "USD")
+	w.send(t, "trade.cancelled.v1 X1 acct-x", `{"trade":"T5","reason":"typo"}`) // not executed yet
+	w.settle(t)
+	w.send(t, "trade.amended.v1 A1 acct-x", `{"trade":"T1","quantity":"7","price":"10"}`)
+	executed("T3", "USD")
+	executed("T4", "EUR")
+	w.settle(t)
+	w.redriveAll(t)
+	executed("T5", "USD")
+	w.settle(t)
+	w.redriveAll(t)
+	executed("T6", "USD")
+	w.settle(t)
+	const want = "A1:applied T1:applied T2:applied T3:applied T4:applied T5:applied T6:applied X1:applied X1:refused X1:refused"
+	var got string
+	err := w.Pool.QueryRow(t.Context(), `SELECT string_agg(id || ':' || outcome, ' ' ORDER BY id, outcome)
+		FROM millrace.audit WHERE function = 'trade' AND subject = 'acct-x'`).Scan(&got)
+	if err != nil || got != want {
+		t.Fatalf("got  %s\nwant %s, error %v", got, want, err)
+	}
+}
+
+// settle decides all there is; the second time it is what the first one emitted.
+func (w *world) settle(t *testing.T) {
+	t.Helper()
+	for range 2 {
+		w.commit(t)
 		w.run(t, w.Config)
 		if _, err := w.relay.Sweep(t.Context(), 0, 500); err != nil {
 			t.Fatal(err)
 		}
-		w.commit(t)
 	}
-	return w
+	w.commit(t)
+}
+
+// redriveAll has every refused dead letter of acct-x decided again; its record
+// comes twice.
+func (w *world) redriveAll(t *testing.T) {
+	t.Helper()
+	producer, err := sarama.NewSyncProducer(w.Kafka.Brokers, kafka.CommandConfig("test", kafka.Security{}))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = producer.Close() }()
+	for range 2 {
+		all := deadletters.Selection{Subjects: []string{"acct-x"}, States: []string{deadletters.Open, deadletters.Redriving}}
+		sent := 0
+		err := deadletters.Redrive(t.Context(), w.Pool, producer, all, deadletters.Operator{Who: "ann"}, func(_ context.Context, page []deadletters.Sent) error {
+			sent += len(page)
+			return nil
+		})
+		if err != nil || sent != 2 {
+			t.Fatalf("redrove %d, error %v", sent, err)
+		}
+	}
+	w.settle(t)
 }
 
 // produce sends traffic with every fault, and commits it as if it were taken.

@@ -81,7 +81,11 @@ func (s *shadow) close(ctx context.Context, keep bool) error {
 	return nil
 }
 
-const forgetIdentity = `DELETE FROM millrace.seen WHERE tenant_id = $1 AND source = $2 AND id = $3`
+const askRedrive = `
+UPDATE millrace.dead_letters
+SET state = 'redriving'
+WHERE function = $1 AND tenant_id = $2 AND source = $3 AND event_id = $4 AND kind = 'refused' AND state = 'open'
+RETURNING id::text`
 
 // intoShadow delivers events to an empty database. Where they are in the order of
 // their live decisions, streams need not guard it once more: gaps that an operator
@@ -103,16 +107,32 @@ func (d *deliverer) intoShadow(ctx context.Context, part []delivery) error {
 		}
 		if one.ordered && !one.Event.Emitted() {
 			one.Event.Sequence = 0
+			one.Raw = event.AppendJSON(nil, one.Event) // a dead letter of it is without a sequence too
 		}
-		if one.redriven { // perhaps refused before: it is decided again
+		if one.redriven {
 			if err := flush(); err != nil {
 				return err
 			}
-			if _, err := d.target.Exec(ctx, forgetIdentity, one.Event.TenantID, one.Event.Source, one.Event.ID); err != nil {
+			if err := d.redrive(ctx, one.Event); err != nil {
 				return err
 			}
 		}
 		open = append(open, one.Received)
 	}
 	return flush()
+}
+
+// redrive asks for another decision of what the rules refused, as an operator
+// does. What was not refused is known, and stays as it is.
+func (d *deliverer) redrive(ctx context.Context, e *event.Event) error {
+	rows, err := d.target.Query(ctx, askRedrive, d.fn.FunctionName(), e.TenantID, e.Source, e.ID)
+	if err != nil {
+		return err
+	}
+	letters, err := pgx.CollectRows(rows, pgx.RowTo[string])
+	if err != nil || len(letters) == 0 {
+		return err
+	}
+	delete(e.Extensions, event.DeadLetterExtension) // of the live one
+	return e.SetAttribute(event.DeadLetterExtension, letters[0])
 }
