@@ -76,7 +76,7 @@ stopped by Ctrl-C it says how to go on.
 	f.StringVar(&o.from, "from", "kafka", "kafka or audit")
 	f.StringVar(&o.into, "into", "live", "live or shadow")
 	f.BoolVar(&o.DryRun, "dry-run", false, "only say what would change")
-	f.StringVar(&o.offsets, "offsets", "", "partitions and offsets of the function's topic: 0:100-200,1:50-,2")
+	f.StringVar(&o.offsets, "offsets", "", "partitions and offsets of the function's topic, without the second offset: 0:100-200,1:50-,2")
 	f.StringVar(&o.since, "since", "", "records since then: 2h, or a time in RFC 3339")
 	f.StringVar(&o.until, "until", "", "records before then")
 	f.StringVar(&o.afterFlag, "after", "", "with --from audit: after this decision, tenant/subject@version")
@@ -102,12 +102,16 @@ func (o *replayOptions) complete(now time.Time) error {
 		return fmt.Errorf("--from %q: want kafka or audit", o.from)
 	case o.into != "live" && o.into != "shadow":
 		return fmt.Errorf("--into %q: want live or shadow", o.into)
-	case o.function == "" && (o.offsets != "" || o.afterFlag != "" || o.group != ""):
-		return errors.New("--offsets, --after and --group need a --function")
 	case o.from == "audit" && ofKafka:
-		return errors.New("--offsets, --since, --until and --group are for --from kafka")
+		return errors.New("--offsets, --since, --until and --group are of Kafka: they are not for --from audit")
 	case o.from == "kafka" && o.afterFlag != "":
 		return errors.New("--after is for --from audit")
+	case o.Keep && o.into != "shadow":
+		return errors.New("--keep is for --into shadow: without that, the events would go into the live system")
+	case o.DryRun && o.into == "shadow":
+		return errors.New("--dry-run delivers nothing, so it makes no shadow: leave out --dry-run or --into shadow")
+	case o.function == "" && (o.offsets != "" || o.afterFlag != "" || o.group != ""):
+		return errors.New("--offsets, --after and --group need a --function")
 	case o.Rate < 0 || o.Rows < 1:
 		return errors.New("--rate must be 0 or more, --rows 1 or more")
 	}
@@ -148,23 +152,43 @@ func parseOffsets(text string) (map[int32]replay.Range, error) {
 	}
 	all := map[int32]replay.Range{}
 	for part := range strings.SplitSeq(text, ",") {
-		partition, offsets, _ := strings.Cut(part, ":")
-		from, to, hasTo := strings.Cut(offsets, "-")
-		p, err := strconv.ParseInt(partition, 10, 32)
-		r := replay.Range{To: -1}
-		var errs [2]error
-		if from != "" {
-			r.From, errs[0] = strconv.ParseInt(from, 10, 64)
+		p, r, err := parsePart(part)
+		if err != nil {
+			return nil, err
 		}
-		if hasTo && to != "" {
-			r.To, errs[1] = strconv.ParseInt(to, 10, 64)
+		if _, twice := all[p]; twice {
+			return nil, fmt.Errorf("partition %d is there twice: one replay takes one range of it", p)
 		}
-		if err := errors.Join(err, errs[0], errs[1]); err != nil || p < 0 {
-			return nil, fmt.Errorf("%q is no part of a partition: write partition, partition:from- or partition:from-to", part)
-		}
-		all[int32(p)] = r
+		all[p] = r
 	}
 	return all, nil
+}
+
+func parsePart(part string) (int32, replay.Range, error) {
+	partition, offsets, _ := strings.Cut(part, ":")
+	from, to, _ := strings.Cut(offsets, "-")
+	r := replay.Range{To: -1}
+	p, err := strconv.ParseUint(partition, 10, 31)
+	var errFrom, errTo error
+	if from != "" {
+		r.From, errFrom = parseOffset(from)
+	}
+	if to != "" {
+		r.To, errTo = parseOffset(to)
+	}
+	err = errors.Join(err, errFrom, errTo)
+	switch {
+	case err != nil:
+		err = fmt.Errorf("%q is no part of a partition: write partition, partition:from- or partition:from-to", part)
+	case r.To >= 0 && r.To <= r.From:
+		err = fmt.Errorf("%q has no offsets: its second number, which is not taken any more, must be above the first", part)
+	}
+	return int32(p), r, err
+}
+
+func parseOffset(text string) (int64, error) {
+	n, err := strconv.ParseUint(text, 10, 63)
+	return int64(n), err
 }
 
 func (a *app) replay(ctx context.Context, o replayOptions) (err error) {
@@ -197,6 +221,9 @@ func (a *app) replay(ctx context.Context, o replayOptions) (err error) {
 	if bar != nil {
 		bar.Clear()
 	}
+	if err != nil && result.Events() == 0 {
+		return err // which says more than a summary of nothing
+	}
 	if printErr := cmp.Or(o.print(a.Out, &result), err); printErr != nil {
 		return printErr
 	}
@@ -216,7 +243,7 @@ func (o *replayOptions) print(out io.Writer, r *replay.Result) error {
 	for _, row := range r.Rows {
 		fmt.Fprintf(out, "  %s\n", row)
 	}
-	fmt.Fprintf(out, "%d events: %s.\n", r.Events(), o.counts(r))
+	fmt.Fprintf(out, "%s: %s.\n", several(r.Events(), "event"), o.counts(r))
 	o.printCompared(out, r)
 	for _, rest := range r.Rest {
 		if o.Shadow != "" && !o.DryRun {
@@ -232,17 +259,26 @@ func (o *replayOptions) print(out io.Writer, r *replay.Result) error {
 }
 
 func (o *replayOptions) counts(r *replay.Result) string {
+	count := func(n int, what string) string { return fmt.Sprint(n, " ", what) }
 	var parts []string
 	for _, c := range []struct {
-		n    int
-		what string
+		show bool
+		text string
 	}{
-		{r.Applied, "applied"}, {r.Refused, "refused"}, {r.Parked, "parked"}, {r.Dead, "new dead letters"}, {r.Unknown, "unknown"},
-		{r.Duplicates, "duplicates"}, {r.Waiting, "parked already"}, {r.Conflicts, "in conflict"},
-		{r.DeadLetters, "dead letters already"}, {r.Redacted, "redacted since"}, {r.Unreadable, "no events"},
+		{r.Applied > 0 || !o.DryRun, count(r.Applied, "applied")},
+		{r.Refused > 0, count(r.Refused, "refused")},
+		{r.Parked > 0, count(r.Parked, "parked")},
+		{r.Dead > 0, several(r.Dead, "new dead letter")},
+		{r.Unknown > 0 || o.DryRun, count(r.Unknown, "unknown")},
+		{true, several(r.Duplicates, "duplicate")},
+		{r.Waiting > 0, count(r.Waiting, "parked already")},
+		{true, count(r.Conflicts, "in conflict")},
+		{r.DeadLetters > 0, several(r.DeadLetters, "dead letter") + " already"},
+		{r.Redacted > 0, count(r.Redacted, "redacted since")},
+		{r.Unreadable > 0, several(r.Unreadable, "record") + " without an event"},
 	} {
-		if c.n > 0 || c.what == "applied" && !o.DryRun || c.what == "unknown" && o.DryRun || c.what == "duplicates" || c.what == "in conflict" {
-			parts = append(parts, fmt.Sprintf("%d %s", c.n, c.what))
+		if c.show {
+			parts = append(parts, c.text)
 		}
 	}
 	return strings.Join(parts, ", ")
@@ -252,6 +288,9 @@ func (o *replayOptions) printCompared(out io.Writer, r *replay.Result) {
 	if r.Compared == nil {
 		return
 	}
+	if !r.Compared.Holds() {
+		fmt.Fprint(out, "\nBelow, \"is\" is the shadow (of millrace.audit: the live one), \"should be\" what the live audit log gives.\n")
+	}
 	for _, b := range r.Compared.Broken {
 		fmt.Fprintf(out, "\n%s", b)
 	}
@@ -260,8 +299,11 @@ func (o *replayOptions) printCompared(out io.Writer, r *replay.Result) {
 		verdict = several(n, "difference") + " between the shadow and what the live audit log gives"
 	}
 	c := r.Compared.Checked
-	fmt.Fprintf(out, "%s: %d entities with %d decisions.\n", verdict, c.Entities, c.Events)
-	if c.Behind > 0 {
+	fmt.Fprintf(out, "%s: %s with %s.\n", verdict, several(c.Entities, "entity"), several(c.Events, "decision"))
+	switch {
+	case c.Behind == 1:
+		fmt.Fprintln(out, "1 entity has gone further in the live database, or is only there.")
+	case c.Behind > 1:
 		fmt.Fprintf(out, "%d entities have gone further in the live database, or are only there.\n", c.Behind)
 	}
 }

@@ -7,6 +7,7 @@ import (
 	"errors"
 	"fmt"
 	"io"
+	"strings"
 	"time"
 
 	"github.com/spf13/cobra"
@@ -145,6 +146,9 @@ func several(n int, what string) string {
 	if n == 1 {
 		return "1 " + what
 	}
+	if stem, is := strings.CutSuffix(what, "ity"); is {
+		return fmt.Sprintf("%d %sities", n, stem)
+	}
 	return fmt.Sprintf("%d %ss", n, what)
 }
 
@@ -167,7 +171,7 @@ func printReport(out io.Writer, asJSON bool, r invariants.Report) error {
 		verdict = several(n, "difference")
 	}
 	c := r.Checked
-	fmt.Fprintf(out, "%s: %d entities with %d decisions, %d views.\n", verdict, c.Entities, c.Events, c.Views)
+	fmt.Fprintf(out, "%s: %s with %s, %s.\n", verdict, several(c.Entities, "entity"), several(c.Events, "decision"), several(c.Views, "view"))
 	if c.Busy > 0 {
 		fmt.Fprintf(out, "%d entities and sums changed at every look, so Redis was not compared for these.\n", c.Busy)
 	}

@@ -30,7 +30,7 @@ type Config struct {
 	After     *Decision
 
 	// Shadow is the URL of the live database, if a shadow of it is replayed into;
-	// Keep leaves it there.
+	// Keep leaves it there, unless an error came before anything was in it.
 	Shadow string
 	Keep   bool
 	// DryRun only looks: nothing is delivered.
@@ -70,7 +70,7 @@ type delivery struct {
 	event.Received
 
 	redacted bool // its data is not what was decided
-	redriven bool // an operator asked for this decision
+	redriven bool // an operator asked for this decision, which may be another one of its event
 	ordered  bool // it comes in the order of the live decisions
 }
 
@@ -100,7 +100,8 @@ func Run(ctx context.Context, c Config) (result Result, err error) {
 	}
 	r := &replay{Config: c, target: c.Pool, result: &Result{limit: c.Rows}, began: time.Now()}
 	if c.Shadow == "" || c.DryRun {
-		return *r.result, r.all(ctx)
+		err := r.all(ctx)
+		return *r.result, err
 	}
 	made, err := makeShadow(ctx, c.Shadow)
 	if err != nil {
@@ -108,7 +109,8 @@ func Run(ctx context.Context, c Config) (result Result, err error) {
 	}
 	r.result.Shadow = made.name
 	defer func() {
-		if dropErr := made.close(context.WithoutCancel(ctx), c.Keep); dropErr != nil {
+		keep := c.Keep && (err == nil || result.Events() > 0)
+		if dropErr := made.close(context.WithoutCancel(ctx), keep); dropErr != nil {
 			err = errors.Join(err, dropErr)
 		}
 	}()

@@ -54,8 +54,12 @@ func (r *Result) Events() int {
 func (r *Result) Changes() int { return r.Applied + r.Refused + r.Parked + r.Dead + r.Unknown }
 
 func (r *Result) note(what string, e *event.Event) {
-	if len(r.Rows) < r.limit {
-		r.Rows = append(r.Rows, fmt.Sprintf("%s: tenant %s, source %s, id %s, %s about %s, sequence %d",
-			what, e.TenantID, e.Source, e.ID, e.Type, e.Subject, e.Sequence))
+	if len(r.Rows) == r.limit {
+		return
 	}
+	row := fmt.Sprintf("%s: tenant %s, source %s, id %s, %s about %s", what, e.TenantID, e.Source, e.ID, e.Type, e.Subject)
+	if e.Sequence > 0 {
+		row += fmt.Sprintf(", sequence %d", e.Sequence)
+	}
+	r.Rows = append(r.Rows, row)
 }
