@@ -127,7 +127,8 @@ func (k *keeper) prepare(ctx context.Context, t table, months []time.Time) (tree
 		tree, err = k.tree(ctx, tx, t)
 		return err
 	})
-	if postgres.Code(err) == duplicateTable {
+	// A swap that ends just now takes away the tree that was there a moment ago.
+	if code := postgres.Code(err); code == duplicateTable || code == undefinedTable {
 		err = errOther
 	}
 	return tree, err
