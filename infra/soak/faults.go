@@ -35,11 +35,11 @@ type faults struct {
 	kinds  []kind
 	total  int
 	log    []Fault
-	freeze *sync.WaitGroup // of processes that have to be woken
+	freeze sync.WaitGroup // of processes that have to be woken
 }
 
-func newFaults(s *soak) faults {
-	f := faults{soak: s, freeze: &sync.WaitGroup{}}
+func newFaults(s *soak) *faults {
+	f := &faults{soak: s}
 	f.kinds = f.all()
 	for _, k := range f.kinds {
 		f.total += k.weight
@@ -78,7 +78,7 @@ func (f *faults) choose() kind {
 
 // wait returns when all frozen processes are awake.
 func (f *faults) wait() {
-	if f.freeze != nil {
+	if f != nil {
 		f.freeze.Wait()
 	}
 }

@@ -54,7 +54,7 @@ type soak struct {
 	pool     *pgxpool.Pool
 	redis    redis.UniversalClient
 	started  time.Time
-	faults   faults
+	faults   *faults // nil before it is started
 }
 
 // Run runs a soak. Its error means that it came to no verdict.
