@@ -17,7 +17,6 @@ import (
 	"github.com/millrace/millrace/infra/invariants"
 	"github.com/millrace/millrace/infra/platform"
 	"github.com/millrace/millrace/infra/stack"
-	"github.com/millrace/millrace/infra/topics"
 	"github.com/millrace/millrace/infra/traffic"
 	"github.com/millrace/millrace/shared/views"
 )
@@ -130,14 +129,10 @@ func (b *bench) throughput(ctx context.Context) error {
 }
 
 func (b *bench) deps() invariants.Deps {
-	deps := invariants.Deps{
+	return invariants.Deps{
 		Pool: b.pool, Redis: b.redis, Brokers: b.platform.Addresses.KafkaBrokers,
-		Functions: functions.All(), ConsumerGroups: map[string]string{},
+		Functions: functions.All(), ConsumerGroups: b.platform.Addresses.TopicGroups(),
 	}
-	for function, group := range b.platform.Addresses.Groups {
-		deps.ConsumerGroups[topics.Events(function)] = group
-	}
-	return deps
 }
 
 func (b *bench) check(ctx context.Context) error {

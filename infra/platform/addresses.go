@@ -9,6 +9,7 @@ import (
 	"path/filepath"
 
 	"github.com/millrace/millrace/infra/stack/process"
+	"github.com/millrace/millrace/infra/topics"
 	"github.com/millrace/millrace/shared/kafka"
 )
 
@@ -24,6 +25,15 @@ type Addresses struct {
 	RedisURL    string            `json:"redisUrl"`
 	Processes   []ProcessAddress  `json:"processes"`
 	Groups      map[string]string `json:"groups"` // function -> consumer group
+}
+
+// TopicGroups names the consumer group of each topic with events.
+func (a Addresses) TopicGroups() map[string]string {
+	groups := map[string]string{}
+	for function, group := range a.Groups {
+		groups[topics.Events(function)] = group
+	}
+	return groups
 }
 
 // ProcessAddress is one function or trigger, the relay or the gateway.

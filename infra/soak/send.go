@@ -79,7 +79,7 @@ func (s *soak) keepPace(ctx context.Context, admin *kadm.Client) error {
 
 // behind is how many records are not done, in all topics.
 func (s *soak) behind(ctx context.Context, admin *kadm.Client) (n int64, err error) {
-	for topic, group := range s.deps().ConsumerGroups {
+	for topic, group := range s.platform.Addresses.TopicGroups() {
 		ends, err := admin.ListEndOffsets(ctx, topic)
 		if err = cmp.Or(err, ends.Error()); err != nil {
 			return n, err

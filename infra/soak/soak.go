@@ -16,7 +16,6 @@ import (
 	"github.com/millrace/millrace/infra/invariants"
 	"github.com/millrace/millrace/infra/platform"
 	"github.com/millrace/millrace/infra/stack"
-	"github.com/millrace/millrace/infra/topics"
 	"github.com/millrace/millrace/infra/traffic"
 	"github.com/millrace/millrace/shared/views"
 )
@@ -120,14 +119,10 @@ func (s *soak) settle(ctx context.Context) error {
 }
 
 func (s *soak) deps() invariants.Deps {
-	deps := invariants.Deps{
+	return invariants.Deps{
 		Pool: s.pool, Redis: s.redis, Brokers: s.platform.Addresses.KafkaBrokers,
-		Functions: functions.All(), ConsumerGroups: map[string]string{},
+		Functions: functions.All(), ConsumerGroups: s.platform.Addresses.TopicGroups(),
 	}
-	for function, group := range s.platform.Addresses.Groups {
-		deps.ConsumerGroups[topics.Events(function)] = group
-	}
-	return deps
 }
 
 // stop ends all that was begun; what was not is nil.
