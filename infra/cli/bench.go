@@ -2,7 +2,6 @@ package cli
 
 import (
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"math/rand/v2"
@@ -50,12 +49,7 @@ what bench writes, and nothing else may run on them meanwhile.`,
   millrace bench --events 200000 --latency 0 --check
   millrace bench --rate 1000 --latency 1m --json > bench.json`,
 		Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := o.complete(); err != nil {
-				return &usageError{command: c.CommandPath(), err: err}
-			}
-			return a.bench(c.Context(), o)
-		},
+		RunE: checked(o.complete, func(ctx context.Context) error { return a.bench(ctx, o) }),
 	}
 	f := c.Flags()
 	f.IntVar(&o.Traffic.Events, "events", 100_000, "how many events wait in the topics")
@@ -113,7 +107,5 @@ func (a *app) bench(ctx context.Context, o benchOptions) error {
 		fmt.Fprint(a.Out, "\n", report.String())
 		return nil
 	}
-	out := json.NewEncoder(a.Out)
-	out.SetIndent("", "  ")
-	return out.Encode(report)
+	return a.writeJSON(report)
 }

@@ -94,14 +94,10 @@ func (a *app) redrive(ctx context.Context, o *redriveOptions) (err error) {
 
 // count says how many dead letters there are, as far as they are counted.
 func count(n int) string {
-	switch n {
-	case 1:
-		return "1 dead letter"
-	case deadletters.MaxCount:
-		return fmt.Sprintf("%d dead letters or more", n)
-	default:
-		return fmt.Sprintf("%d dead letters", n)
+	if n == deadletters.MaxCount {
+		return several(n, "dead letter") + " or more"
 	}
+	return several(n, "dead letter")
 }
 
 // redriving tells what becomes of dead letters.

@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -64,12 +63,7 @@ stopped by Ctrl-C it says how to go on.
   millrace replay --function trade --since 2h --rate 2000
   millrace replay --from audit --into shadow`,
 		Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := o.complete(time.Now()); err != nil {
-				return &usageError{command: c.CommandPath(), err: err}
-			}
-			return a.replay(c.Context(), o)
-		},
+		RunE: checked(func() error { return o.complete(time.Now()) }, func(ctx context.Context) error { return a.replay(ctx, o) }),
 	}
 	f := c.Flags()
 	f.StringVar(&o.function, "function", "", "only this function's events")
@@ -224,7 +218,7 @@ func (a *app) replay(ctx context.Context, o replayOptions) (err error) {
 	if err != nil && result.Events() == 0 {
 		return err // which says more than a summary of nothing
 	}
-	if printErr := cmp.Or(o.print(a.Out, &result), err); printErr != nil {
+	if printErr := cmp.Or(a.printReplay(&o, &result), err); printErr != nil {
 		return printErr
 	}
 	if len(result.Rest) > 0 || result.Compared == nil && result.Changes() > 0 || result.Compared != nil && !result.Compared.Holds() {
@@ -233,27 +227,25 @@ func (a *app) replay(ctx context.Context, o replayOptions) (err error) {
 	return nil
 }
 
-// print says what became of the events, and how to go on.
-func (o *replayOptions) print(out io.Writer, r *replay.Result) error {
+// printReplay says what became of the events, and how to go on.
+func (a *app) printReplay(o *replayOptions, r *replay.Result) error {
 	if o.json {
-		enc := json.NewEncoder(out)
-		enc.SetIndent("", "  ")
-		return enc.Encode(r)
+		return a.writeJSON(r)
 	}
 	for _, row := range r.Rows {
-		fmt.Fprintf(out, "  %s\n", row)
+		fmt.Fprintf(a.Out, "  %s\n", row)
 	}
-	fmt.Fprintf(out, "%s: %s.\n", several(r.Events(), "event"), o.counts(r))
-	o.printCompared(out, r)
+	fmt.Fprintf(a.Out, "%s: %s.\n", several(r.Events(), "event"), o.counts(r))
+	o.printCompared(a.Out, r)
 	for _, rest := range r.Rest {
 		if o.Shadow != "" && !o.DryRun {
-			fmt.Fprintln(out, "It was stopped, and nothing compared.")
+			fmt.Fprintln(a.Out, "It was stopped, and nothing compared.")
 			break
 		}
-		fmt.Fprintf(out, "It was stopped. To go on: %s\n", o.command(rest))
+		fmt.Fprintf(a.Out, "It was stopped. To go on: %s\n", o.command(rest))
 	}
 	if o.Keep && r.Shadow != "" {
-		fmt.Fprintf(out, "The shadow is database %s.\n", r.Shadow)
+		fmt.Fprintf(a.Out, "The shadow is database %s.\n", r.Shadow)
 	}
 	return nil
 }

@@ -104,6 +104,16 @@ Start with "millrace up", leave it running, and open a second terminal.`,
 	return root
 }
 
+// checked is what a command does that checks its flags first.
+func checked(check func() error, run func(context.Context) error) func(*cobra.Command, []string) error {
+	return func(c *cobra.Command, _ []string) error {
+		if err := check(); err != nil {
+			return &usageError{command: c.CommandPath(), err: err}
+		}
+		return run(c.Context())
+	}
+}
+
 // noArgs refuses arguments with an error that says how to go on.
 func noArgs(c *cobra.Command, args []string) error {
 	switch {

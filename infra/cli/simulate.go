@@ -63,12 +63,7 @@ knows as duplicates; each seed has tenants' entities of its own.`,
 
   millrace simulate --only trade,ledger --tenants 3 --skew 0`,
 		Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := o.complete(); err != nil {
-				return &usageError{command: c.CommandPath(), err: err}
-			}
-			return a.simulate(c.Context(), o.Settings)
-		},
+		RunE: checked(o.complete, func(ctx context.Context) error { return a.simulate(ctx, o.Settings) }),
 	}
 	f := c.Flags()
 	f.Uint64Var(&o.Seed, "seed", 0, "the same seed gives the same events; 0 takes a new one")

@@ -37,15 +37,7 @@ same records.`,
   millrace soak --events 1000000 --every 4500 --seed 7
   millrace soak --events 0 --for 8h`,
 		Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			if o.Traffic.Seed == 0 {
-				o.Traffic.Seed = uint64(rand.Uint32())
-			}
-			if err := validateSoak(o); err != nil {
-				return &usageError{command: c.CommandPath(), err: err}
-			}
-			return a.soak(c.Context(), o)
-		},
+		RunE: checked(func() error { return completeSoak(&o) }, func(ctx context.Context) error { return a.soak(ctx, o) }),
 	}
 	f := c.Flags()
 	f.IntVar(&o.Traffic.Events, "events", 100_000, "end after so many events; 0: only --for does")
@@ -56,7 +48,11 @@ same records.`,
 	return c
 }
 
-func validateSoak(o soak.Config) error {
+// completeSoak checks the flags, and takes a seed where none is given.
+func completeSoak(o *soak.Config) error {
+	if o.Traffic.Seed == 0 {
+		o.Traffic.Seed = uint64(rand.Uint32())
+	}
 	if o.Every < 1 || o.For < 0 || o.Patience <= 0 || o.Traffic.Events < 0 {
 		return errors.New("--every must be 1 or more, --patience more than 0, --events and --for not below 0")
 	}

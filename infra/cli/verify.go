@@ -3,7 +3,6 @@ package cli
 import (
 	"cmp"
 	"context"
-	"encoding/json"
 	"errors"
 	"fmt"
 	"io"
@@ -51,12 +50,7 @@ beyond the tables are left out then.`,
   millrace verify --tenant acme --function trade
   millrace verify --since 24h --json`,
 		Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := o.complete(time.Now()); err != nil {
-				return &usageError{command: c.CommandPath(), err: err}
-			}
-			return a.verify(c.Context(), o)
-		},
+		RunE: checked(func() error { return o.complete(time.Now()) }, func(ctx context.Context) error { return a.verify(ctx, o) }),
 	}
 	f := c.Flags()
 	f.StringVar(&o.Tenant, "tenant", "", "only this tenant")
@@ -111,7 +105,7 @@ func (a *app) verify(ctx context.Context, o verifyOptions) (err error) {
 			return err
 		}
 	}
-	if err := printReport(a.Out, o.json, report); err != nil {
+	if err := a.printReport(o.json, report); err != nil {
 		return err
 	}
 	if !report.Holds() {
@@ -153,27 +147,25 @@ func several(n int, what string) string {
 }
 
 // printReport says what was compared, and what differs.
-func printReport(out io.Writer, asJSON bool, r invariants.Report) error {
+func (a *app) printReport(asJSON bool, r invariants.Report) error {
 	if asJSON {
-		enc := json.NewEncoder(out)
-		enc.SetIndent("", "  ")
-		return enc.Encode(struct {
+		return a.writeJSON(struct {
 			Same        bool `json:"same"`
 			Differences int  `json:"differences"`
 			invariants.Report
 		}{r.Holds(), r.Differences(), r})
 	}
 	for _, b := range r.Broken {
-		fmt.Fprintf(out, "%s\n", b)
+		fmt.Fprintf(a.Out, "%s\n", b)
 	}
 	verdict := "The tables and Redis are what the audit log gives"
 	if n := r.Differences(); n > 0 {
 		verdict = several(n, "difference")
 	}
 	c := r.Checked
-	fmt.Fprintf(out, "%s: %s with %s, %s.\n", verdict, several(c.Entities, "entity"), several(c.Events, "decision"), several(c.Views, "view"))
+	fmt.Fprintf(a.Out, "%s: %s with %s, %s.\n", verdict, several(c.Entities, "entity"), several(c.Events, "decision"), several(c.Views, "view"))
 	if c.Busy > 0 {
-		fmt.Fprintf(out, "%d entities and sums changed at every look, so Redis was not compared for these.\n", c.Busy)
+		fmt.Fprintf(a.Out, "%d entities and sums changed at every look, so Redis was not compared for these.\n", c.Busy)
 	}
 	return nil
 }

@@ -44,12 +44,7 @@ verify" names them.`,
 		Example: `  millrace views rebuild
   millrace views rebuild --function position --tenant acme`,
 		Args: noArgs,
-		RunE: func(c *cobra.Command, _ []string) error {
-			if err := checkFunction(part.Function); err != nil {
-				return &usageError{command: c.CommandPath(), err: err}
-			}
-			return a.rebuild(c.Context(), part)
-		},
+		RunE: checked(func() error { return checkFunction(part.Function) }, func(ctx context.Context) error { return a.rebuild(ctx, part) }),
 	}
 	c.Flags().StringVar(&part.Function, "function", "", "only what this function shows")
 	c.Flags().StringVar(&part.Tenant, "tenant", "", "only what this tenant is shown")
