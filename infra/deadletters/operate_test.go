@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/millrace/millrace/infra/deadletters"
+	"github.com/millrace/millrace/infra/stack/stacktest"
 	"github.com/millrace/millrace/shared/event"
 )
 
@@ -100,9 +101,7 @@ func TestSettledWhileWaitedFor(t *testing.T) {
 func (w *world) awaitWaiting(t *testing.T) {
 	t.Helper()
 	const waiting = `SELECT EXISTS (SELECT FROM pg_stat_activity WHERE datname = current_database() AND wait_event_type = 'Lock')::text`
-	for w.text(t, waiting) != "true" {
-		time.Sleep(5 * time.Millisecond)
-	}
+	stacktest.Eventually(t, time.Minute, "somebody to wait", func(context.Context) bool { return w.text(t, waiting) == "true" })
 }
 
 // settings notes how long a transaction that writes may be idle and wait.

@@ -14,6 +14,7 @@ import (
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 	"github.com/cloudevents/sdk-go/v2/binding"
 
+	"github.com/millrace/millrace/infra/stack/stacktest"
 	"github.com/millrace/millrace/infra/topics"
 	"github.com/millrace/millrace/shared/views"
 )
@@ -54,13 +55,7 @@ func TestRealClients(t *testing.T) {
 // formerly kafkacat, whose name the program had too.
 func kcat(t *testing.T, w *world, value string, args ...string) {
 	t.Helper()
-	program, err := exec.LookPath("kcat")
-	if err != nil {
-		program, err = exec.LookPath("kafkacat")
-	}
-	if err != nil { // where `task tools` may not install it: anywhere but as root on Debian
-		t.Skip("NOT TESTED: kcat is not installed (Debian: apt-get install kcat)")
-	}
+	program := stacktest.Kcat(t)
 	args = append([]string{"-P", "-b", strings.Join(w.platform.Addresses.KafkaBrokers, ","), "-t", topics.Events("trade")}, args...)
 	cmd := exec.CommandContext(t.Context(), program, args...)
 	cmd.Stdin = strings.NewReader(value)
@@ -133,14 +128,14 @@ SELECT (SELECT outcome FROM millrace.audit WHERE function = 'trade' AND tenant_i
        (SELECT quantity::text FROM millrace.positions WHERE tenant_id = $1 AND account = $2 AND instrument = 'AAPL'),
        (SELECT amount::text FROM millrace.balances WHERE tenant_id = $1 AND account = $2 AND currency = 'USD')`
 	var outcome, quantity, balance *string
-	eventually(t, time.Minute, "the rows of "+id, func(ctx context.Context) bool {
+	stacktest.Eventually(t, time.Minute, "the rows of "+id, func(ctx context.Context) bool {
 		err := w.pool.QueryRow(ctx, effects, clientsTenant, account, id).Scan(&outcome, &quantity, &balance)
 		return err == nil && outcome != nil && quantity != nil && balance != nil
 	})
 	if *outcome != "applied" || *quantity != "12.5" || *balance != "-101" {
 		t.Errorf("%s, quantity %s, balance %s", *outcome, *quantity, *balance)
 	}
-	eventually(t, time.Minute, "the views of "+id, func(ctx context.Context) bool {
+	stacktest.Eventually(t, time.Minute, "the views of "+id, func(ctx context.Context) bool {
 		trades, err := views.ReadRecent(ctx, w.redis, views.Key(clientsTenant, "trades", account))
 		position, errPosition := views.ReadHash(ctx, w.redis, views.Key(clientsTenant, "position", account, "AAPL"))
 		balances, errBalances := views.ReadHash(ctx, w.redis, views.Key(clientsTenant, "balances", account))

@@ -14,6 +14,7 @@ import (
 	"github.com/cloudevents/sdk-go/v2/binding"
 
 	"github.com/millrace/millrace/infra/platform"
+	"github.com/millrace/millrace/infra/stack/stacktest"
 )
 
 // gateway is where the way in by HTTP listens.
@@ -163,7 +164,7 @@ func TestHTTPCalls(t *testing.T) {
 	if status, answer := w.post(t, "/v1/events/trade.executed.v1", account, "sold", strings.Replace(clientTrade, "buy", "sell", 1)); status != http.StatusAccepted {
 		t.Fatalf("%d %s", status, answer)
 	}
-	eventually(t, time.Minute, "the sale", func(ctx context.Context) bool {
+	stacktest.Eventually(t, time.Minute, "the sale", func(ctx context.Context) bool {
 		var ids string
 		err := w.pool.QueryRow(ctx, `
 SELECT string_agg(id || ':' || outcome, ',' ORDER BY version) FROM millrace.audit

@@ -19,7 +19,6 @@ import (
 	"github.com/millrace/millrace/infra/invariants"
 	"github.com/millrace/millrace/infra/platform"
 	"github.com/millrace/millrace/infra/stack"
-	"github.com/millrace/millrace/infra/topics"
 	"github.com/millrace/millrace/shared/views"
 )
 
@@ -139,13 +138,9 @@ func (w *world) stop(failed bool) error {
 
 // deps is the whole platform for the check of invariants.
 func (w *world) deps() invariants.Deps {
-	groups := map[string]string{}
-	for function, group := range w.platform.Addresses.Groups {
-		groups[topics.Events(function)] = group
-	}
 	return invariants.Deps{
 		Pool: w.pool, Redis: w.redis, Brokers: w.platform.Addresses.KafkaBrokers,
-		Functions: functions.All(), ConsumerGroups: groups,
+		Functions: functions.All(), ConsumerGroups: w.platform.Addresses.TopicGroups(),
 	}
 }
 
@@ -155,21 +150,4 @@ type reporter struct{ stack.Silent }
 
 func (reporter) Note(line string) {
 	fmt.Fprintln(os.Stderr, time.Now().Format("15:04:05.000"), line)
-}
-
-// eventually looks again and again until it is so, and fails the test when that
-// takes too long.
-func eventually(t *testing.T, within time.Duration, what string, so func(context.Context) bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), within)
-	defer cancel()
-	tick := time.NewTicker(20 * time.Millisecond)
-	defer tick.Stop()
-	for !so(ctx) {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("waited in vain for %s", what)
-		case <-tick.C:
-		}
-	}
 }

@@ -5,8 +5,11 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"time"
 
 	"github.com/jackc/pgx/v5"
+
+	"github.com/millrace/millrace/infra/stack/stacktest"
 )
 
 // TestDeadlock: an operator's transaction and a function's wait for each other's
@@ -51,7 +54,7 @@ func TestDeadlock(t *testing.T) {
 // waits waits until a query counts something.
 func (w *world) waits(t *testing.T, sql string) {
 	t.Helper()
-	eventually(t, sql, func(ctx context.Context) bool {
+	stacktest.Eventually(t, time.Minute, sql, func(ctx context.Context) bool {
 		var n int
 		err := w.deps.Pool.QueryRow(ctx, sql).Scan(&n)
 		return err == nil && n > 0

@@ -27,31 +27,28 @@ func dropEach(p *proxy.Proxy, text string, nth int) (dropped *atomic.Int32) {
 // second transaction. Each finds out that it was decided.
 func TestCommitReplyLost(t *testing.T) {
 	t.Parallel()
-	w := newWorld(t, stores{}, "trade", "position", "ledger")
-	dropped := dropEach(w.postgres, "COMMIT", 2)
-	w.startRelay(t)
-	for n := range 10 {
-		w.send(t, some(10, fmt.Sprint("T", n), executed)...)
-		w.decided(t, "trade", 10*(n+1))
-	}
-	w.holds(t)
-	if n := dropped.Load(); n < 5 {
-		t.Errorf("only %d replies were lost", n)
-	}
+	testRepliesLost(t, func(w *world) *proxy.Proxy { return w.postgres }, "COMMIT", 10, 5)
 }
 
 // TestRedisReplyLost: Redis has applied a script, and the reply is lost.
 func TestRedisReplyLost(t *testing.T) {
 	t.Parallel()
+	testRepliesLost(t, func(w *world) *proxy.Proxy { return w.redis }, "evalsha", 5, 2)
+}
+
+// testRepliesLost sends ten trades a round, while every second reply to what has
+// text in it is lost: at least so many.
+func testRepliesLost(t *testing.T, of func(*world) *proxy.Proxy, text string, rounds int, least int32) {
+	t.Helper()
 	w := newWorld(t, stores{}, "trade", "position", "ledger")
-	dropped := dropEach(w.redis, "evalsha", 2)
+	dropped := dropEach(of(w), text, 2)
 	w.startRelay(t)
-	for n := range 5 {
+	for n := range rounds {
 		w.send(t, some(10, fmt.Sprint("T", n), executed)...)
 		w.decided(t, "trade", 10*(n+1))
 	}
 	w.holds(t)
-	if n := dropped.Load(); n < 2 {
+	if n := dropped.Load(); n < least {
 		t.Errorf("only %d replies were lost", n)
 	}
 }

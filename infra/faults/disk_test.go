@@ -9,6 +9,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/millrace/millrace/infra/stack/stacktest"
 )
@@ -27,7 +28,7 @@ func TestDiskFull(t *testing.T) {
 	ballast := filepath.Join(disk, "ballast")
 	fill(t, ballast)
 	w.send(t, some(3000, "while", executed)...)
-	eventually(t, "the disk to be full", func(context.Context) bool {
+	stacktest.Eventually(t, time.Minute, "the disk to be full", func(context.Context) bool {
 		select {
 		case <-server.Done(): // it gives up where it cannot write its log
 			return true

@@ -4,6 +4,7 @@ import (
 	"context"
 	"fmt"
 	"testing"
+	"time"
 
 	"github.com/millrace/millrace/infra/faults/proxy"
 	"github.com/millrace/millrace/infra/stack/stacktest"
@@ -82,7 +83,7 @@ func TestRepeatWaitsForTheStandby(t *testing.T) {
 
 	feed.SetDown(true)
 	w.functions["ledger"].process.kill(t)
-	w.start(t, "ledger", "REQUEST_TIMEOUT=1s")
+	w.start(t, "ledger", "REQUEST_TIMEOUT=3s") // in which a slow machine too comes as far as the commit
 	asked := make(chan struct{}, 1000)
 	w.functions["ledger"].door.On("POST", proxy.Request, func(int) proxy.Verdict {
 		asked <- struct{}{}
@@ -118,7 +119,7 @@ func TestPostgresFailsOverAndLosesItsTail(t *testing.T) {
 	w.startRelay(t)
 	w.send(t, some(20, "kept", posted)...)
 	w.holds(t)
-	eventually(t, "the standby to have it", func(context.Context) bool {
+	stacktest.Eventually(t, time.Minute, "the standby to have it", func(context.Context) bool {
 		return w.count(t, `SELECT count(*) FROM pg_stat_replication WHERE replay_lsn = pg_current_wal_lsn()`) == 1
 	})
 	feed.SetDown(true)

@@ -8,6 +8,7 @@ import (
 	"os/exec"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/millrace/millrace/functions"
 	"github.com/millrace/millrace/infra/stack/stacktest"
@@ -65,7 +66,7 @@ func (w *world) start(t *testing.T, name string, settings ...string) {
 			t.Logf("%s said:\n%s", name, p.said.String())
 		}
 	})
-	eventually(t, name+" to listen", func(context.Context) bool {
+	stacktest.Eventually(t, time.Minute, name+" to listen", func(context.Context) bool {
 		resp, err := http.Get("http://" + fn.address + "/health/liveness")
 		if err != nil {
 			return false

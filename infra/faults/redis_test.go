@@ -8,6 +8,7 @@ import (
 	"sync"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/redis/go-redis/v9"
 
@@ -93,7 +94,7 @@ func TestRedisClusterMovesASlot(t *testing.T) {
 // the client keeps for a while, once there is a new one.
 func (w *world) reopenRedis(t *testing.T) {
 	t.Helper()
-	eventually(t, "a cluster with all its masters", func(ctx context.Context) bool {
+	stacktest.Eventually(t, time.Minute, "a cluster with all its masters", func(ctx context.Context) bool {
 		client, err := views.Open(ctx, w.redisURL)
 		if err != nil {
 			return false
@@ -134,7 +135,7 @@ func moveSlot(t *testing.T, client redis.UniversalClient, key string) {
 	do(target, "CLUSTER", "SETSLOT", slot, "NODE", to)
 	do(source, "CLUSTER", "SETSLOT", slot, "NODE", to)
 	// Moved on before all nodes know it, the slot may be nobody's for good.
-	eventually(t, "all masters to know it", func(ctx context.Context) bool {
+	stacktest.Eventually(t, time.Minute, "all masters to know it", func(ctx context.Context) bool {
 		return eachMaster(ctx, client, func(ctx context.Context, master *redis.Client) error {
 			if owner, err := ownerOf(ctx, master, slot); err != nil || owner != target.Options().Addr {
 				return errors.Join(err, errors.New("it has another owner"))

@@ -14,6 +14,7 @@ import (
 	"github.com/millrace/millrace/infra/faults/proxy"
 	"github.com/millrace/millrace/infra/invariants"
 	"github.com/millrace/millrace/infra/stack"
+	"github.com/millrace/millrace/infra/stack/stacktest"
 	gateway "github.com/millrace/millrace/triggers/http"
 )
 
@@ -79,7 +80,7 @@ func TestStockDispatcherGivesUp(t *testing.T) {
 			}
 			w.functions["trade"].process.kill(t)
 			w.send(t, some(10, "down", executed)...)
-			eventually(t, "what is given up", func(context.Context) bool { return len(d.given(&d.buried)) >= 10 })
+			stacktest.Eventually(t, time.Minute, "what is given up", func(context.Context) bool { return len(d.given(&d.buried)) >= 10 })
 			w.start(t, "trade")
 			w.send(t, some(10, "up", executed)...)
 			if sink == "dead-letter topic" {
@@ -105,7 +106,7 @@ func TestStockDispatcherLoses(t *testing.T) {
 	w := stock(t, d)
 	w.functions["trade"].process.kill(t)
 	w.send(t, some(10, "down", executed)...)
-	eventually(t, "what is lost", func(context.Context) bool { return len(d.given(&d.dropped)) == 10 })
+	stacktest.Eventually(t, time.Minute, "what is lost", func(context.Context) bool { return len(d.given(&d.dropped)) == 10 })
 	w.start(t, "trade")
 	w.send(t, some(10, "up", executed)...)
 	w.decided(t, "trade", 10)

@@ -10,6 +10,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/millrace/millrace/infra/invariants"
+	"github.com/millrace/millrace/infra/stack/stacktest"
 	"github.com/millrace/millrace/infra/topics"
 	"github.com/millrace/millrace/shared/event"
 	"github.com/millrace/millrace/shared/outbox"
@@ -85,7 +86,7 @@ func (w *world) holds(t *testing.T) {
 		t.Fatal(err)
 	}
 	// The outbox says nothing of a Redis that has lost everything.
-	eventually(t, "Redis to be rebuilt", func(ctx context.Context) bool {
+	stacktest.Eventually(t, time.Minute, "Redis to be rebuilt", func(ctx context.Context) bool {
 		epoch, err := outbox.Epoch(ctx, w.deps.Pool)
 		if err != nil {
 			return false
@@ -120,7 +121,7 @@ func (w *world) count(t *testing.T, sql string) int {
 // decided waits until a function has decided at least so many events.
 func (w *world) decided(t *testing.T, function string, n int) {
 	t.Helper()
-	eventually(t, fmt.Sprintf("%d decisions of %s", n, function), func(ctx context.Context) bool {
+	stacktest.Eventually(t, time.Minute, fmt.Sprintf("%d decisions of %s", n, function), func(ctx context.Context) bool {
 		var got int
 		err := w.deps.Pool.QueryRow(ctx, `SELECT count(*) FROM millrace.audit WHERE function = $1`, function).Scan(&got)
 		return err == nil && got >= n

@@ -12,7 +12,6 @@ import (
 	"strings"
 	"sync"
 	"testing"
-	"time"
 
 	"github.com/caarlos0/env/v11"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -218,22 +217,5 @@ func heavy(t *testing.T) {
 	t.Helper()
 	if os.Getenv("MILLRACE_FAULTS") == "" {
 		t.Skip("NOT RUN HERE: it takes long; `go tool task faults` runs it")
-	}
-}
-
-// eventually looks again and again until it is so, and fails the test when that
-// takes too long.
-func eventually(t *testing.T, what string, so func(context.Context) bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
-	defer cancel()
-	tick := time.NewTicker(10 * time.Millisecond)
-	defer tick.Stop()
-	for !so(ctx) {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("waited in vain for %s", what)
-		case <-tick.C:
-		}
 	}
 }

@@ -1,31 +1,18 @@
 package streams_test
 
 import (
-	"log/slog"
 	"strings"
 	"testing"
 
-	"github.com/jackc/pgx/v5/pgxpool"
-
-	"github.com/millrace/millrace/functions/trade"
-	"github.com/millrace/millrace/infra/stack/stacktest"
 	"github.com/millrace/millrace/infra/streams"
 	"github.com/millrace/millrace/shared/event"
-	"github.com/millrace/millrace/shared/outbox"
-	"github.com/millrace/millrace/shared/runtime"
 )
 
 // An event that is a dead letter is not passed over, however many newer ones its
 // stream has.
 func TestLetterFarBack(t *testing.T) {
 	t.Parallel()
-	pool, err := pgxpool.New(t.Context(), stacktest.Postgres(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(pool.Close)
-	processor := runtime.NewProcessor(trade.New(), pool, runtime.Limits{Drain: 100, Parked: 100, DeadLetters: 100},
-		slog.New(slog.DiscardHandler), func(outbox.Claim) {})
+	pool, processor := newTrade(t)
 	bad := executed(1)
 	bad.Err = event.Invalidf("unknown-type", "not yet")
 	if _, err := processor.Process(t.Context(), []event.Received{bad, executed(3)}); err != nil {

@@ -28,10 +28,9 @@ func executed(sequence int64) event.Received {
 		"time":"2026-03-14T09:26:53Z","data":{"instrument":"ACME","side":"buy","quantity":"1","price":"1","currency":"EUR"}}`, sequence, sequence))
 }
 
-// Two operators skip a gap, and its producer closes it, all at once: one of them
-// has its way, and the stream is whole.
-func TestSkipAgainstTheEventItself(t *testing.T) {
-	t.Parallel()
+// newTrade is function trade on a database of its own, which publishes nothing.
+func newTrade(t *testing.T) (*pgxpool.Pool, *runtime.Processor) {
+	t.Helper()
 	pool, err := pgxpool.New(t.Context(), stacktest.Postgres(t))
 	if err != nil {
 		t.Fatal(err)
@@ -39,6 +38,14 @@ func TestSkipAgainstTheEventItself(t *testing.T) {
 	t.Cleanup(pool.Close)
 	processor := runtime.NewProcessor(trade.New(), pool, runtime.Limits{Drain: 100, Parked: 100, DeadLetters: 100},
 		slog.New(slog.DiscardHandler), func(outbox.Claim) {})
+	return pool, processor
+}
+
+// Two operators skip a gap, and its producer closes it, all at once: one of them
+// has its way, and the stream is whole.
+func TestSkipAgainstTheEventItself(t *testing.T) {
+	t.Parallel()
+	pool, processor := newTrade(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	process := func(events ...event.Received) error {

@@ -11,6 +11,8 @@ import (
 	cloudevents "github.com/cloudevents/sdk-go/v2"
 	sdk "github.com/cloudevents/sdk-go/v2/binding"
 	"github.com/twmb/franz-go/pkg/kfake"
+
+	"github.com/millrace/millrace/infra/stack/stacktest"
 )
 
 // Events sent with the plain CloudEvents SDK arrive, in both modes.
@@ -54,12 +56,7 @@ func TestEventsOfTheSDK(t *testing.T) {
 // without.
 func TestEventsOfKcat(t *testing.T) {
 	t.Parallel()
-	path, err := exec.LookPath("kcat")
-	if err != nil {
-		if path, err = exec.LookPath("kafkacat"); err != nil {
-			t.Skip("kcat is not installed")
-		}
-	}
+	path := stacktest.Kcat(t)
 	cluster := newCluster(t, 3)
 	binary := func(id string) []string {
 		return []string{"-H", "ce_specversion=1.0", "-H", "ce_id=" + id, "-H", "ce_source=/kcat", "-H", "ce_type=trade.executed.v1",

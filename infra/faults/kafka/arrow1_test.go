@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/millrace/millrace/infra/stack/kafkacluster"
+	"github.com/millrace/millrace/infra/stack/stacktest"
 	"github.com/millrace/millrace/shared/event"
 )
 
@@ -65,7 +66,7 @@ func TestArrow1GatewayKilled(t *testing.T) {
 	defer cancel()
 	accepted := make(chan bool, 1)
 	go func() { accepted <- w.post(ctx, e) }()
-	eventually(t, "the request to wait for Kafka", func(context.Context) bool { return metric(ctx, w.url("http"), "millrace_http_requests_in_flight") > 0 })
+	stacktest.Eventually(t, patience, "the request to wait for Kafka", func(context.Context) bool { return metric(ctx, w.url("http"), "millrace_http_requests_in_flight") > 0 })
 	if err := w.platform.Unit("http").Signal(syscall.SIGKILL); err != nil {
 		t.Fatal(err)
 	}
@@ -73,7 +74,7 @@ func TestArrow1GatewayKilled(t *testing.T) {
 		t.Fatal("a gateway that was killed answered")
 	}
 	w.each(t, (*kafkacluster.Broker).Resume)
-	eventually(t, "a new gateway to accept it", func(ctx context.Context) bool { return w.post(ctx, e) })
+	stacktest.Eventually(t, patience, "a new gateway to accept it", func(ctx context.Context) bool { return w.post(ctx, e) })
 	w.sent = append(w.sent, identity(e))
 	w.holds(t)
 }

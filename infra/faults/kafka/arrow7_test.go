@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/millrace/millrace/infra/stack/kafkacluster"
+	"github.com/millrace/millrace/infra/stack/stacktest"
 )
 
 // 7: the function has committed, and is killed while it tells Kafka, whose brokers
@@ -18,7 +19,7 @@ func TestArrow7KilledWhileKafkaIsTold(t *testing.T) {
 	g.await(t, arriving)
 	w.each(t, (*kafkacluster.Broker).Pause)
 	g.release(arriving)
-	eventually(t, "trades to be decided", func(ctx context.Context) bool { return w.decided(ctx, t) > 0 })
+	stacktest.Eventually(t, patience, "trades to be decided", func(ctx context.Context) bool { return w.decided(ctx, t) > 0 })
 	if n := w.count(t.Context(), t, `SELECT count(*) FROM millrace.outbox`); n == 0 {
 		t.Error("Kafka was told although no broker answers")
 	}

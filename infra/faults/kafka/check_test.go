@@ -4,7 +4,6 @@ import (
 	"context"
 	"slices"
 	"testing"
-	"time"
 
 	"github.com/millrace/millrace/functions"
 	"github.com/millrace/millrace/infra/invariants"
@@ -43,22 +42,5 @@ func (w *world) holds(t *testing.T) {
 	t.Log(report.String())
 	if !report.Holds() {
 		t.Error("an invariant is broken")
-	}
-}
-
-// eventually looks again and again until it is so, and fails the test when that
-// takes too long.
-func eventually(t *testing.T, what string, so func(context.Context) bool) {
-	t.Helper()
-	ctx, cancel := context.WithTimeout(t.Context(), patience)
-	defer cancel()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
-	for !so(ctx) {
-		select {
-		case <-ctx.Done():
-			t.Fatalf("waited in vain for %s", what)
-		case <-tick.C:
-		}
 	}
 }

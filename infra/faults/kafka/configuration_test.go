@@ -12,6 +12,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kmsg"
 
 	"github.com/millrace/millrace/infra/invariants"
+	"github.com/millrace/millrace/infra/stack/stacktest"
 	"github.com/millrace/millrace/shared/event"
 )
 
@@ -34,7 +35,7 @@ func TestNoUncleanElection(t *testing.T) {
 	if err := behind.Start(ctx); err != nil {
 		t.Fatal(err)
 	}
-	eventually(t, "two brokers, and no leader", func(ctx context.Context) bool {
+	stacktest.Eventually(t, patience, "two brokers, and no leader", func(ctx context.Context) bool {
 		m, err := w.admin.Metadata(ctx, topic)
 		return err == nil && slices.Equal(m.Brokers.NodeIDs(), []int32{1, 3}) && m.Topics[topic].Partitions[0].Leader == -1
 	})

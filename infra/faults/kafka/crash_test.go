@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/millrace/millrace/infra/stack/stacktest"
 )
 
 // The numbers are those of the arrows in the table of triggers/doc.go. Each step
@@ -18,7 +20,7 @@ func TestArrow2And3KilledBeforeTheFunctionHasIt(t *testing.T) {
 	g := w.newGate(t, arriving)
 	first := w.trigger(t, g, "MAX_IN_FLIGHT=1", "BATCH_MAX_EVENTS=1")
 	w.send(t, trades(t, 50)...)
-	eventually(t, "all to be read", func(ctx context.Context) bool { return first.metric(ctx, "millrace_trigger_window_events") == 50 })
+	stacktest.Eventually(t, patience, "all to be read", func(ctx context.Context) bool { return first.metric(ctx, "millrace_trigger_window_events") == 50 })
 	first.Kill()
 	g.release(arriving)
 	if n := w.decided(t.Context(), t); n != 0 {
@@ -54,7 +56,7 @@ func TestArrow5And6KilledBeforeTheCommitOfOffsets(t *testing.T) {
 	first := w.trigger(t, g, "COMMIT_INTERVAL=1h")
 	before := w.mustCommitted(t)
 	w.send(t, trades(t, 50)...)
-	eventually(t, "all to be marked", func(ctx context.Context) bool {
+	stacktest.Eventually(t, patience, "all to be marked", func(ctx context.Context) bool {
 		return first.metric(ctx, "millrace_trigger_events_delivered_total") == 50 && first.metric(ctx, "millrace_trigger_window_events") == 0
 	})
 	first.Kill()
@@ -88,7 +90,7 @@ func TestArrow6KilledAfterADeadLetter(t *testing.T) {
 	g := w.newGate(t)
 	first := w.trigger(t, g, "COMMIT_INTERVAL=1h")
 	at := w.sendRaw(t, &kgo.Record{Topic: events, Value: []byte("no event")})
-	eventually(t, "the dead letter", func(ctx context.Context) bool { return first.metric(ctx, "millrace_trigger_dead_letters_total") == 1 })
+	stacktest.Eventually(t, patience, "the dead letter", func(ctx context.Context) bool { return first.metric(ctx, "millrace_trigger_dead_letters_total") == 1 })
 	first.Kill()
 	w.trigger(t, g)
 	w.holds(t)

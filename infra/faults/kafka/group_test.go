@@ -4,6 +4,8 @@ import (
 	"context"
 	"syscall"
 	"testing"
+
+	"github.com/millrace/millrace/infra/stack/stacktest"
 )
 
 // A second trigger joins while the function works on the first one's requests:
@@ -19,14 +21,14 @@ func TestRebalanceInMidBatch(t *testing.T) {
 			g.await(t, answered)
 			second := w.launch(t, g)
 			if answeredInTime {
-				eventually(t, "the rebalance", func(ctx context.Context) bool { return w.members(ctx) == -1 })
+				stacktest.Eventually(t, patience, "the rebalance", func(ctx context.Context) bool { return w.members(ctx) == -1 })
 				g.release(answered)
 			}
 			second.await(t)
 			// It is a member at once, and gets partitions when the first gives them up:
 			// then it reads what was not marked.
 			if !answeredInTime {
-				eventually(t, "partitions to move", func(ctx context.Context) bool {
+				stacktest.Eventually(t, patience, "partitions to move", func(ctx context.Context) bool {
 					return second.metric(ctx, "millrace_trigger_records_read_total") > 0
 				})
 				g.release(answered)
@@ -78,7 +80,7 @@ func TestPausedTriggerGoesOn(t *testing.T) {
 
 	g.release(answered)
 	paused.signal(t, syscall.SIGCONT)
-	eventually(t, "both in the group", func(ctx context.Context) bool { return w.members(ctx) == 2 })
+	stacktest.Eventually(t, patience, "both in the group", func(ctx context.Context) bool { return w.members(ctx) == 2 })
 	for partition, offset := range w.mustCommitted(t) {
 		if offset != before[partition] {
 			t.Errorf("partition %d was committed to %d, now to %d", partition, before[partition], offset)

@@ -5,6 +5,7 @@ import (
 	"testing"
 
 	"github.com/millrace/millrace/infra/stack/kafkacluster"
+	"github.com/millrace/millrace/infra/stack/stacktest"
 )
 
 // committed are the offsets that the group has committed, by partition.
@@ -56,7 +57,7 @@ func (w *world) lag(ctx context.Context) int64 {
 // taken waits until all trades are taken and their offsets are committed.
 func (w *world) taken(t *testing.T) {
 	t.Helper()
-	eventually(t, "all offsets to be committed", func(ctx context.Context) bool { return w.lag(ctx) == 0 })
+	stacktest.Eventually(t, patience, "all offsets to be committed", func(ctx context.Context) bool { return w.lag(ctx) == 0 })
 }
 
 // members is how many members the group has; -1 if it is being rebalanced.
@@ -72,7 +73,7 @@ func (w *world) members(ctx context.Context) int {
 func (w *world) leader(t *testing.T, topic string, partition int32) *kafkacluster.Broker {
 	t.Helper()
 	var leader int32
-	eventually(t, "a leader", func(ctx context.Context) bool {
+	stacktest.Eventually(t, patience, "a leader", func(ctx context.Context) bool {
 		m, err := w.admin.Metadata(ctx, topic)
 		leader = m.Topics[topic].Partitions[partition].Leader
 		return err == nil && leader > 0
@@ -83,7 +84,7 @@ func (w *world) leader(t *testing.T, topic string, partition int32) *kafkacluste
 // gone waits until the others have taken over all that a broker led.
 func (w *world) gone(t *testing.T, b *kafkacluster.Broker) {
 	t.Helper()
-	eventually(t, "the partitions of a broker to be taken over", func(ctx context.Context) bool {
+	stacktest.Eventually(t, patience, "the partitions of a broker to be taken over", func(ctx context.Context) bool {
 		m, err := w.admin.Metadata(ctx)
 		if err != nil || len(m.Topics) == 0 {
 			return false

@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/millrace/millrace/infra/stack/kafkacluster"
+	"github.com/millrace/millrace/infra/stack/stacktest"
 	"github.com/millrace/millrace/shared/event"
 	"github.com/millrace/millrace/shared/kafka"
 )
@@ -31,7 +32,7 @@ func TestTwoBrokersDown(t *testing.T) {
 	second.Kill()
 	g.release(arriving) // they commit, and cannot tell position and ledger
 	w.refused(t, all[30:])
-	eventually(t, "rows to wait in the outbox", func(ctx context.Context) bool {
+	stacktest.Eventually(t, patience, "rows to wait in the outbox", func(ctx context.Context) bool {
 		return w.decided(ctx, t) > 0 && w.count(ctx, t, `SELECT count(*) FROM millrace.outbox`) > 0
 	})
 	for _, b := range []*kafkacluster.Broker{first, second} {
@@ -88,14 +89,14 @@ func TestDeadLetterTopicUnavailable(t *testing.T) {
 	before := w.lag(t.Context())
 	at := w.sendRaw(t, &kgo.Record{Topic: events, Value: []byte("no event")})
 	w.send(t, trades(t, 50)...)
-	eventually(t, "the good ones to be decided", func(ctx context.Context) bool { return w.decided(ctx, t) == 50 })
+	stacktest.Eventually(t, patience, "the good ones to be decided", func(ctx context.Context) bool { return w.decided(ctx, t) == 50 })
 	refused := func(tr *trigger) func(ctx context.Context) bool {
 		return func(ctx context.Context) bool { return tr.metric(ctx, `millrace_trigger_retries_total`) > 0 }
 	}
-	eventually(t, "a dead letter to be refused", refused(first))
+	stacktest.Eventually(t, patience, "a dead letter to be refused", refused(first))
 	first.Kill()
 	second := w.trigger(t, w.newGate(t))
-	eventually(t, "it to be refused again", refused(second))
+	stacktest.Eventually(t, patience, "it to be refused again", refused(second))
 	if lag := w.lag(t.Context()); lag <= before {
 		t.Errorf("%d offsets are left to commit: that of the bad record is committed", lag)
 	}

@@ -10,6 +10,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/infra/invariants"
+	"github.com/millrace/millrace/infra/stack/stacktest"
 	"github.com/millrace/millrace/shared/event"
 	"github.com/millrace/millrace/shared/fault"
 )
@@ -50,7 +51,7 @@ func (w *world) posts(t *testing.T) *posts {
 func (p *posts) more(t *testing.T, n int64) {
 	t.Helper()
 	until := p.acked.Load() + n
-	eventually(t, fmt.Sprintf("%d more events to be accepted by HTTP", n), func(context.Context) bool { return p.acked.Load() >= until })
+	stacktest.Eventually(t, patience, fmt.Sprintf("%d more events to be accepted by HTTP", n), func(context.Context) bool { return p.acked.Load() >= until })
 }
 
 // end ends it; the world accounts for what was accepted.

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/millrace/millrace/infra/stack/stacktest"
 )
 
 // Events of a transaction are seen when it is committed, and never if it is
@@ -24,7 +26,7 @@ func TestAbortedTransactions(t *testing.T) {
 	defer cancel()
 	open := w.begin(ctx, t, all[:20])
 	w.send(t, all[40:]...)
-	eventually(t, "the committed transaction to be decided", func(ctx context.Context) bool { return w.decided(ctx, t) >= 20 })
+	stacktest.Eventually(t, patience, "the committed transaction to be decided", func(ctx context.Context) bool { return w.decided(ctx, t) >= 20 })
 	if n := w.decided(ctx, t); n != 20 {
 		t.Errorf("%d events were decided, want the 20 of the transaction that was committed", n)
 	}
@@ -66,10 +68,7 @@ func TestSameEventAtANewOffset(t *testing.T) {
 func TestKcat(t *testing.T) {
 	w := theWorld(t)
 	w.trigger(t, w.newGate(t))
-	program, err := exec.LookPath("kcat")
-	if err != nil {
-		t.Skip("NOT TESTED: kcat is not installed (Debian: apt-get install kcat)")
-	}
+	program := stacktest.Kcat(t)
 	e := executed(tenant(t), "by kcat", "account-1")
 	send := exec.CommandContext(t.Context(), program, "-P", "-b", w.cluster.Addresses()[0], "-t", events, "-k", e.Subject,
 		"-X", "acks=all", "-H", "ce_specversion=1.0", "-H", "ce_id="+e.ID, "-H", "ce_source="+e.Source, "-H", "ce_type="+e.Type,

@@ -5,6 +5,8 @@ import (
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+
+	"github.com/millrace/millrace/infra/stack/stacktest"
 )
 
 // The group's offsets are set back to the beginning, and all that is there comes
@@ -15,7 +17,7 @@ func TestReplayFromTheStart(t *testing.T) {
 	w.send(t, trades(t, 100)...)
 	s := w.traffic(t)
 	s.more(t, rate)
-	eventually(t, "the effects of what is to come again", func(ctx context.Context) bool { return w.decided(ctx, t) == 100 })
+	stacktest.Eventually(t, patience, "the effects of what is to come again", func(ctx context.Context) bool { return w.decided(ctx, t) == 100 })
 	first.stop(t)
 	before := w.rows(t)
 	again := w.setBack(t)

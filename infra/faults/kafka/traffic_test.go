@@ -11,6 +11,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/millrace/millrace/infra/invariants"
+	"github.com/millrace/millrace/infra/stack/stacktest"
 	"github.com/millrace/millrace/infra/topics"
 	"github.com/millrace/millrace/infra/traffic"
 	"github.com/millrace/millrace/infra/traffic/produce"
@@ -184,7 +185,7 @@ func kafkaRecord(r traffic.Record) *kgo.Record {
 func (s *stream) more(t *testing.T, n int64) {
 	t.Helper()
 	until := s.acked.Load() + n
-	eventually(t, fmt.Sprintf("%d more records to be acknowledged", n), func(context.Context) bool { return s.acked.Load() >= until })
+	stacktest.Eventually(t, patience, fmt.Sprintf("%d more records to be acknowledged", n), func(context.Context) bool { return s.acked.Load() >= until })
 }
 
 // end ends the traffic; the world accounts for it.

@@ -15,6 +15,7 @@ import (
 
 	"github.com/millrace/millrace/infra/platform"
 	"github.com/millrace/millrace/infra/stack/process"
+	"github.com/millrace/millrace/infra/stack/stacktest"
 )
 
 // trigger is a trigger of trades as a process of its own.
@@ -36,7 +37,7 @@ func (w *world) trigger(t *testing.T, g *gate, more ...string) *trigger {
 
 func (tr *trigger) await(t *testing.T) {
 	t.Helper()
-	eventually(t, "a trigger to join", func(ctx context.Context) bool { return platform.Ready(ctx, tr.url) == nil })
+	stacktest.Eventually(t, patience, "a trigger to join", func(ctx context.Context) bool { return platform.Ready(ctx, tr.url) == nil })
 }
 
 // launch is trigger without the wait.

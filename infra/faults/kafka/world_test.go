@@ -84,6 +84,7 @@ func theWorld(t *testing.T) *world {
 		t.Skip("NOT TESTED here: it takes minutes, on a real Kafka; `go tool task faults` does it")
 	}
 	w, err := shared()
+	// Only root on Debian has Java and Maven installed by `task faults`; CI has to.
 	if missing, ok := errors.AsType[*unavailableError](err); ok && os.Getenv("CI") == "" {
 		t.Skip("NOT TESTED: ", missing)
 	}

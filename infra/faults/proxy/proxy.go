@@ -129,6 +129,7 @@ func (p *Proxy) serve(client net.Conn) {
 	p.mu.Unlock()
 }
 
+// pause is what a slow network takes for a message: it waits for nothing else.
 func (p *Proxy) pause() {
 	p.mu.Lock()
 	delay := p.delay
