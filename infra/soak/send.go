@@ -9,6 +9,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/millrace/millrace/infra/records"
 	"github.com/millrace/millrace/infra/traffic"
 	"github.com/millrace/millrace/infra/traffic/produce"
 	"github.com/millrace/millrace/shared/fault"
@@ -80,18 +81,13 @@ func (s *soak) keepPace(ctx context.Context, admin *kadm.Client) error {
 // behind is how many records are not done, in all topics.
 func (s *soak) behind(ctx context.Context, admin *kadm.Client) (n int64, err error) {
 	for topic, group := range s.platform.Addresses.TopicGroups() {
-		ends, err := admin.ListEndOffsets(ctx, topic)
-		if err = cmp.Or(err, ends.Error()); err != nil {
-			return n, err
-		}
-		committed, err := admin.FetchOffsets(ctx, group)
+		partitions, err := records.Extents(ctx, admin, topic, group)
 		if err != nil {
 			return n, err
 		}
-		ends.Each(func(end kadm.ListedOffset) {
-			at, _ := committed.Lookup(topic, end.Partition)
-			n += end.Offset - max(0, at.At)
-		})
+		for _, x := range partitions {
+			n += x.End - x.Committed
+		}
 	}
 	return n, nil
 }
