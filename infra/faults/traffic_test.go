@@ -77,14 +77,22 @@ func (w *world) send(t *testing.T, events ...*event.Event) {
 	}
 }
 
-// holds waits for rest and checks the invariants.
-func (w *world) holds(t *testing.T) {
+// settle waits until all that was sent is done and acknowledged.
+func (w *world) settle(t *testing.T) {
 	t.Helper()
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
 	if err := invariants.Settle(ctx, w.deps); err != nil {
 		t.Fatal(err)
 	}
+}
+
+// holds waits for rest and checks the invariants.
+func (w *world) holds(t *testing.T) {
+	t.Helper()
+	w.settle(t)
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
 	// The outbox says nothing of a Redis that has lost everything.
 	stacktest.Eventually(t, time.Minute, "Redis to be rebuilt", func(ctx context.Context) bool {
 		epoch, err := outbox.Epoch(ctx, w.deps.Pool)
