@@ -40,22 +40,16 @@ SELECT function, kind, count(*), 0::float8
 FROM (SELECT function, kind FROM millrace.dead_letters WHERE state = 'open' LIMIT $1) AS rows
 GROUP BY function, kind`
 
-	// From the names of what is part of each table now: it reads the catalogue.
-	countMonths = `
-SELECT m.name, coalesce(min(n), 13) - 1
-FROM millrace.monthly_tables AS m
-LEFT JOIN generate_series(0, 12) AS n ON NOT EXISTS (
-    SELECT FROM pg_inherits AS i
-    JOIN pg_class AS c ON c.oid = i.inhrelid
-    WHERE i.inhparent = to_regclass(format('millrace.%I', m.name))
-      AND c.relname = m.name || to_char(date_trunc('month', now() AT TIME ZONE 'UTC') + make_interval(months => n), '_YYYY_MM'))
-GROUP BY m.name`
-
-	// A query cannot take the name of its table from a row, so one is made for
-	// all the default partitions that there are.
-	findDefaults = `
-SELECT string_agg(format('SELECT %L, EXISTS (SELECT FROM millrace.%I)', name, name || '_default'), ' UNION ALL ' ORDER BY name)
-FROM millrace.monthly_tables`
+	// Since the last word of an operator: who redrives again begins anew.
+	countRedriving = `
+SELECT function, '', count(*), extract(epoch FROM now() - min(since))::float8
+FROM (
+    SELECT d.function, coalesce((SELECT max(o.done_at) FROM millrace.operations AS o WHERE o.dead_letter = d.id), d.created_at) AS since
+    FROM millrace.dead_letters AS d
+    WHERE d.state = 'redriving'
+    LIMIT $1
+) AS rows
+GROUP BY function`
 )
 
 // backlog tells what lies in the database and should not for long: it is read
@@ -90,6 +84,10 @@ var (
 		"For how long the event waits that was parked first.", []string{"function"}, nil)
 	openDeadLetters = prometheus.NewDesc("millrace_open_dead_letters",
 		"Dead letters that nobody redrove or dropped, of at most 100,000 that are counted, by kind: undecided or refused.", []string{"function", "kind"}, nil)
+	redrivingLetters = prometheus.NewDesc("millrace_redriving_dead_letters",
+		"Dead letters that were redriven and are not decided yet, of at most 100,000 that are counted.", []string{"function"}, nil)
+	redrivingOldest = prometheus.NewDesc("millrace_redriving_oldest_seconds",
+		"How long ago the first of these was redriven.", []string{"function"}, nil)
 	defaultUsed = prometheus.NewDesc("millrace_default_partition_used",
 		"1 if a table has rows of a month that no partition was made for.", []string{"table"}, nil)
 	monthsAhead = prometheus.NewDesc("millrace_months_ahead",
@@ -98,7 +96,7 @@ var (
 
 // Describe implements prometheus.Collector.
 func (b *backlog) Describe(out chan<- *prometheus.Desc) {
-	for _, d := range []*prometheus.Desc{databaseUp, outboxRows, outboxOldest, parkedEvents, parkedOldest, openDeadLetters, defaultUsed, monthsAhead} {
+	for _, d := range []*prometheus.Desc{databaseUp, outboxRows, outboxOldest, parkedEvents, parkedOldest, openDeadLetters, redrivingLetters, redrivingOldest, defaultUsed, monthsAhead} {
 		out <- d
 	}
 }
@@ -148,20 +146,23 @@ type count struct {
 type counted struct{ function, kind string }
 
 func (b *backlog) counts(ctx context.Context) ([]prometheus.Metric, error) {
-	outbox, parked, letters := map[counted]count{}, map[counted]count{}, map[counted]count{}
+	outbox, parked, letters, redriving := map[counted]count{}, map[counted]count{}, map[counted]count{}, map[counted]count{}
 	batch := &pgx.Batch{}
 	batch.Queue(countOutbox, countLimit).Query(scanInto(outbox))
 	batch.Queue(countParked, countLimit).Query(scanInto(parked))
 	batch.Queue(countDeadLetters, countLimit).Query(scanInto(letters))
+	batch.Queue(countRedriving, countLimit).Query(scanInto(redriving))
 	if err := b.pool.SendBatch(ctx, batch).Close(); err != nil {
 		return nil, err
 	}
 	var metrics []prometheus.Metric
 	for _, name := range b.functions {
-		o, p := outbox[counted{name, ""}], parked[counted{name, ""}]
+		of := counted{function: name}
+		o, p, r := outbox[of], parked[of], redriving[of]
 		metrics = append(metrics,
 			gauge(outboxRows, float64(o.rows), name), gauge(outboxOldest, max(0, o.oldest), name),
-			gauge(parkedEvents, float64(p.rows), name), gauge(parkedOldest, max(0, p.oldest), name))
+			gauge(parkedEvents, float64(p.rows), name), gauge(parkedOldest, max(0, p.oldest), name),
+			gauge(redrivingLetters, float64(r.rows), name), gauge(redrivingOldest, max(0, r.oldest), name))
 		for _, kind := range []string{"undecided", "refused"} {
 			metrics = append(metrics, gauge(openDeadLetters, float64(letters[counted{name, kind}].rows), name, kind))
 		}
@@ -179,41 +180,4 @@ func scanInto(counts map[counted]count) func(pgx.Rows) error {
 		})
 		return err
 	}
-}
-
-func (b *backlog) months(ctx context.Context) (metrics []prometheus.Metric, err error) {
-	rows, err := b.pool.Query(ctx, countMonths)
-	if err != nil {
-		return nil, err
-	}
-	var table string
-	var ahead int
-	_, err = pgx.ForEachRow(rows, []any{&table, &ahead}, func() error {
-		metrics = append(metrics, gauge(monthsAhead, float64(ahead), table))
-		return nil
-	})
-	return metrics, err
-}
-
-func (b *backlog) defaults(ctx context.Context) ([]prometheus.Metric, error) {
-	var query string
-	if err := b.pool.QueryRow(ctx, findDefaults).Scan(&query); err != nil {
-		return nil, err
-	}
-	rows, err := b.pool.Query(ctx, query)
-	if err != nil {
-		return nil, err
-	}
-	var metrics []prometheus.Metric
-	var table string
-	var used bool
-	_, err = pgx.ForEachRow(rows, []any{&table, &used}, func() error {
-		var value float64
-		if used {
-			value = 1
-		}
-		metrics = append(metrics, gauge(defaultUsed, value, table))
-		return nil
-	})
-	return metrics, err
 }

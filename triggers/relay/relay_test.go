@@ -102,6 +102,12 @@ func TestBacklogIsTold(t *testing.T) {
 	p.execute(t, "t-2", 2) // its first never came
 	p.exec(t, `UPDATE millrace.parked SET parked_at = now() - interval '1 hour'`)
 	p.exec(t, `UPDATE millrace.outbox SET created_at = now() - interval '1 hour'`)
+	p.exec(t, `INSERT INTO millrace.dead_letters (id, function, tenant_id, source, event_id, type, subject, kind, reason, cause, event, state, created_at)
+		SELECT gen_random_uuid(), function, tenant_id, source, 't-3', type, subject, kind, reason, cause, event, 'redriving', created_at
+		FROM millrace.dead_letters`)
+	p.exec(t, `INSERT INTO millrace.operations (done_at, who, what, why, function, tenant_id, subject, source, dead_letter, event_id)
+		SELECT now() - age, 'ann', 'redrive', '', function, tenant_id, subject, source, id, event_id
+		FROM millrace.dead_letters, unnest(ARRAY['1 hour', '1 day']::interval[]) AS age WHERE state = 'redriving'`)
 	p.exec(t, `INSERT INTO millrace.audit_default SELECT '2001-01-01', tenant_id, function, 'another', version, outcome,
 		reason, source, id, type, time, sequence, digest, data, attributes, decided_at FROM millrace.audit`)
 	_, metrics := p.get(t, "/metrics")
@@ -110,6 +116,8 @@ func TestBacklogIsTold(t *testing.T) {
 		`millrace_parked_events{function="ledger"} 0`, `millrace_parked_oldest_seconds{function="ledger"} 0`,
 		`millrace_outbox_rows{function="trade"} 2`, `millrace_outbox_oldest_seconds{function="trade"} 36`,
 		`millrace_open_dead_letters{function="trade",kind="undecided"} 1`, `millrace_open_dead_letters{function="trade",kind="refused"} 0`,
+		`millrace_redriving_dead_letters{function="trade"} 1`, `millrace_redriving_oldest_seconds{function="trade"} 36`,
+		`millrace_redriving_dead_letters{function="ledger"} 0`, `millrace_redriving_oldest_seconds{function="ledger"} 0`,
 		`millrace_default_partition_used{table="audit"} 1`, `millrace_default_partition_used{table="fills"} 0`,
 	} {
 		if !strings.Contains(metrics, want) {
