@@ -31,7 +31,7 @@ func (a *app) statusCommand() *cobra.Command {
 second it gets done, how many records it is behind, how many events are parked
 until an earlier one of their stream comes, and how many dead letters are open;
 what the relay has still to tell Redis and Kafka; and the dead letters that are in
-a dead-letter topic only, as the function could not read or keep them.
+a dead-letter topic only, as no function could read or keep them.
 
 With --entity it shows one entity instead: its version, its streams and what
 they miss, its parked events, its open dead letters, the last decisions, and what

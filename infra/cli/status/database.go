@@ -11,8 +11,9 @@ import (
 
 // counts are the rows that should be few.
 type counts struct {
-	parked, deadLetters, topicOnly map[string]int64
-	outbox                         Outbox
+	parked, deadLetters map[string]int64 // by function
+	topicOnly           map[string]int64 // by topic
+	outbox              Outbox
 }
 
 // database counts what waits.
@@ -90,22 +91,22 @@ func (d *database) counts(ctx context.Context) (counts, error) {
 // A letter whose event was decided or kept later, sent again or by hand, is
 // settled. One without a name is never found.
 const countUnknown = `
-SELECT l.function, count(*)
-FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS l (function, tenant_id, source, id)
+SELECT l.topic, count(*)
+FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS l (topic, tenant_id, source, id)
 WHERE NOT EXISTS (SELECT FROM millrace.seen AS s
                   WHERE s.tenant_id = l.tenant_id AND s.source = l.source AND s.id = l.id)
   AND NOT EXISTS (SELECT FROM millrace.dead_letters AS d
                   WHERE d.tenant_id = l.tenant_id AND d.source = l.source AND d.event_id = l.id AND l.id <> '')
-GROUP BY l.function`
+GROUP BY l.topic`
 
-// unknown counts, by function, the letters that the database does not have.
+// unknown counts, by topic, the letters that the database does not have.
 func (d *database) unknown(ctx context.Context, found []letter) (map[string]int64, error) {
 	if len(found) == 0 {
 		return nil, nil //nolint:nilnil // there are none
 	}
 	columns := make([][]string, 4)
 	for _, l := range found {
-		for i, text := range []string{l.function, l.tenant, l.source, l.id} {
+		for i, text := range []string{l.topic, l.tenant, l.source, l.id} {
 			columns[i] = append(columns[i], text)
 		}
 	}
@@ -114,10 +115,10 @@ func (d *database) unknown(ctx context.Context, found []letter) (map[string]int6
 		return nil, fmt.Errorf("looking for dead letters: %w", err)
 	}
 	all := map[string]int64{}
-	var function string
+	var topic string
 	var n int64
-	if _, err := pgx.ForEachRow(rows, []any{&function, &n}, func() error {
-		all[function] = n
+	if _, err := pgx.ForEachRow(rows, []any{&topic, &n}, func() error {
+		all[topic] = n
 		return nil
 	}); err != nil {
 		return nil, fmt.Errorf("looking for dead letters: %w", err)

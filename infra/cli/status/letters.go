@@ -17,7 +17,7 @@ import (
 // letter is a record that a trigger put into a dead-letter topic: no function
 // could decide or keep it. (The relay's records there are rows of the database.)
 type letter struct {
-	function           string
+	topic              string
 	partition          int32
 	offset             int64
 	tenant, source, id string // empty if the event could not be read
@@ -32,13 +32,13 @@ const (
 // letters reads the dead-letter topics, each record once.
 type letters struct {
 	consumer sarama.Consumer
-	next     map[string]map[int32]int64 // by function and partition
+	next     map[string]map[int32]int64 // by topic and partition
 	found    []letter
 }
 
 // span is what is still to be read of a partition.
 type span struct {
-	function  string
+	topic     string
 	partition int32
 	from, end int64
 	records   sarama.PartitionConsumer
@@ -63,9 +63,16 @@ func (l *letters) read(ctx context.Context, k *kafka, existing map[string]sarama
 	return more, nil
 }
 
-func (l *letters) spans(k *kafka, existing map[string]sarama.TopicDetail) (all []*span, err error) {
+// deadLetterTopics are those of the functions, and that of what names none.
+func deadLetterTopics() (all []string) {
 	for _, function := range names() {
-		topic := topics.DeadLetters(function)
+		all = append(all, topics.DeadLetters(function))
+	}
+	return append(all, sharedkafka.OtherDeadLetters)
+}
+
+func (l *letters) spans(k *kafka, existing map[string]sarama.TopicDetail) (all []*span, err error) {
+	for _, topic := range deadLetterTopics() {
 		partitions := existing[topic].NumPartitions
 		if partitions == 0 {
 			continue
@@ -78,10 +85,10 @@ func (l *letters) spans(k *kafka, existing map[string]sarama.TopicDetail) (all [
 		if err != nil {
 			return nil, err
 		}
-		l.forget(function, oldest)
+		l.forget(topic, oldest)
 		for p := range partitions {
-			if from := max(l.next[function][p], oldest[p].Offset); from < newest[p].Offset {
-				all = append(all, &span{function: function, partition: p, from: from, end: newest[p].Offset})
+			if from := max(l.next[topic][p], oldest[p].Offset); from < newest[p].Offset {
+				all = append(all, &span{topic: topic, partition: p, from: from, end: newest[p].Offset})
 			}
 		}
 	}
@@ -89,9 +96,9 @@ func (l *letters) spans(k *kafka, existing map[string]sarama.TopicDetail) (all [
 }
 
 // forget drops what Kafka no longer has.
-func (l *letters) forget(function string, oldest map[int32]*sarama.OffsetResult) {
+func (l *letters) forget(topic string, oldest map[int32]*sarama.OffsetResult) {
 	l.found = slices.DeleteFunc(l.found, func(one letter) bool {
-		return one.function == function && one.offset < oldest[one.partition].Offset
+		return one.topic == topic && one.offset < oldest[one.partition].Offset
 	})
 }
 
@@ -104,7 +111,7 @@ func (l *letters) open(k *kafka, spans []*span) (err error) {
 		}
 	}
 	for _, s := range spans {
-		if s.records, err = l.consumer.ConsumePartition(topics.DeadLetters(s.function), s.partition, s.from); err != nil {
+		if s.records, err = l.consumer.ConsumePartition(s.topic, s.partition, s.from); err != nil {
 			return err
 		}
 	}
@@ -128,7 +135,6 @@ func (l *letters) readSpan(ctx context.Context, s *span) (more bool) {
 			return true
 		case record := <-s.records.Messages():
 			if one, ok := letterOf(record); ok {
-				one.function = s.function
 				l.found = append(l.found, one)
 			}
 			s.from = record.Offset + 1
@@ -142,10 +148,10 @@ func (l *letters) readUpTo(s *span) {
 	if l.next == nil {
 		l.next = map[string]map[int32]int64{}
 	}
-	if l.next[s.function] == nil {
-		l.next[s.function] = map[int32]int64{}
+	if l.next[s.topic] == nil {
+		l.next[s.topic] = map[int32]int64{}
 	}
-	l.next[s.function][s.partition] = s.from
+	l.next[s.topic][s.partition] = s.from
 }
 
 // letterOf reads what the event of a trigger's record is called.
@@ -163,7 +169,7 @@ func letterOf(record *sarama.ConsumerMessage) (letter, bool) {
 			byTrigger = true
 		}
 	}
-	one := letter{partition: record.Partition, offset: record.Offset}
+	one := letter{topic: record.Topic, partition: record.Partition, offset: record.Offset}
 	received := event.ParseBinary(attributes, media, record.Value)
 	if strings.HasPrefix(media, "application/cloudevents") {
 		received = event.ParseStructured(record.Value)

@@ -3,12 +3,12 @@ package status
 import (
 	"fmt"
 	"io"
-	"strconv"
 	"text/tabwriter"
 	"time"
 
 	"github.com/millrace/millrace/infra/platform"
 	"github.com/millrace/millrace/infra/topics"
+	sharedkafka "github.com/millrace/millrace/shared/kafka"
 )
 
 // Render writes what a person wants to know. before is the snapshot that
@@ -25,15 +25,7 @@ func Render(out io.Writer, before, now Snapshot) error {
 		return err
 	}
 	fmt.Fprintf(out, "\nrelay %s, outbox %s\n", state(now.Processes, platform.KindRelay, ""), outbox(now.Outbox))
-	for _, f := range now.Functions {
-		if f.TopicOnly > 0 {
-			what := "1 dead letter is in topic %s only: no function could read or keep it"
-			if f.TopicOnly > 1 {
-				what = strconv.FormatInt(f.TopicOnly, 10) + " dead letters are in topic %s only: no function could read or keep them"
-			}
-			fmt.Fprintf(out, "%s: "+what+"\n", f.Name, topics.DeadLetters(f.Name))
-		}
-	}
+	topicOnly(out, now)
 	if now.Unread {
 		fmt.Fprintln(out, "there are more in the dead-letter topics than were read so far (--watch reads on)")
 	}
@@ -46,6 +38,24 @@ func Render(out io.Writer, before, now Snapshot) error {
 		fmt.Fprintln(out, "trouble:", err)
 	}
 	return nil
+}
+
+// topicOnly tells of dead letters that dlq does not know.
+func topicOnly(out io.Writer, now Snapshot) {
+	for _, f := range now.Functions {
+		switch {
+		case f.TopicOnly == 1:
+			fmt.Fprintf(out, "%s: 1 dead letter is in topic %s only: no function could read or keep it\n", f.Name, topics.DeadLetters(f.Name))
+		case f.TopicOnly > 1:
+			fmt.Fprintf(out, "%s: %d dead letters are in topic %s only: no function could read or keep them\n", f.Name, f.TopicOnly, topics.DeadLetters(f.Name))
+		}
+	}
+	switch {
+	case now.OfNoFunction == 1:
+		fmt.Fprintf(out, "1 dead letter is in topic %s only: it names no function\n", sharedkafka.OtherDeadLetters)
+	case now.OfNoFunction > 1:
+		fmt.Fprintf(out, "%d dead letters are in topic %s only: they name no function\n", now.OfNoFunction, sharedkafka.OtherDeadLetters)
+	}
 }
 
 // state is of a process of a local platform; of others only their effects show.

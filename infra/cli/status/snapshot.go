@@ -7,6 +7,8 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/infra/platform"
+	"github.com/millrace/millrace/infra/topics"
+	sharedkafka "github.com/millrace/millrace/shared/kafka"
 )
 
 // Snapshot is how a platform does at one moment.
@@ -15,6 +17,9 @@ type Snapshot struct {
 	Functions []Function
 	Processes []Process
 	Outbox    Outbox
+	// OfNoFunction is how many dead letters are in the topic for what names none,
+	// and unknown to the database.
+	OfNoFunction int64
 	// Unread tells that the dead-letter topics have more than was read so far.
 	Unread bool
 	// Troubles are parts that did not answer; what they would have told is zero.
@@ -94,6 +99,7 @@ func (s *Source) Take(ctx context.Context) Snapshot {
 		}
 	}
 	snapshot.Functions = s.functions(offsets, counts)
+	snapshot.OfNoFunction = counts.topicOnly[sharedkafka.OtherDeadLetters]
 	return snapshot
 }
 
@@ -103,7 +109,7 @@ func (s *Source) functions(offsets map[string]progress, c counts) []Function {
 	var all []Function
 	for _, name := range names() {
 		p := offsets[name]
-		f := Function{Name: name, Lag: p.lag, Done: p.done, Parked: c.parked[name], DeadLetters: c.deadLetters[name], TopicOnly: c.topicOnly[name]}
+		f := Function{Name: name, Lag: p.lag, Done: p.done, Parked: c.parked[name], DeadLetters: c.deadLetters[name], TopicOnly: c.topicOnly[topics.DeadLetters(name)]}
 		_, local := s.at.Groups[name]
 		if local || f != (Function{Name: name}) {
 			all = append(all, f)

@@ -44,12 +44,16 @@ func TestSnapshotTellsWhatWaits(t *testing.T) {
 
 	// Of what the trigger put into the dead-letter topic one was decided later, one
 	// is a dead letter of the database, and so is what the relay put there.
-	letters(t, at.KafkaBrokers,
+	letters(t, at.KafkaBrokers, "ledger-events-dead-letter",
 		letter{headers: map[string]string{"millrace-origin": "x", "ce_id": "lost", "ce_source": "d", "ce_tenantid": "t", "ce_specversion": "1.0"}},
 		letter{headers: map[string]string{"millrace-origin": "x", "content-type": "application/cloudevents+json"}, value: `{"specversion":"1.0","id":"decided","source":"d","tenantid":"t"}`},
 		letter{headers: map[string]string{"millrace-origin": "x", "content-type": "application/cloudevents+json"}, value: `{"specversion":"1.0","id":"1","source":"d","tenantid":"t"}`},
 		letter{headers: map[string]string{"millrace-origin": "x"}, value: "torn"},
 		letter{headers: map[string]string{"content-type": "application/cloudevents+json"}, value: `{"specversion":"1.0","id":"2","source":"d","tenantid":"t"}`})
+	// What a Broker brought and names no function; one of them was sent again since.
+	letters(t, at.KafkaBrokers, "events-dead-letter",
+		letter{headers: map[string]string{"millrace-origin": "http"}, value: "torn"},
+		letter{headers: map[string]string{"millrace-origin": "http", "ce_id": "decided", "ce_source": "d", "ce_tenantid": "t", "ce_specversion": "1.0", "ce_type": "leger.posted.v1"}})
 	execute(t, conn, `INSERT INTO millrace.seen (tenant_id, source, id, digest, outcome, function, subject, version, decided_at)
 		VALUES ('t', 'd', 'decided', decode(repeat('00', 32), 'hex'), 'applied', 'ledger', 's', 1, now())`)
 
@@ -74,6 +78,7 @@ func TestSnapshotTellsWhatWaits(t *testing.T) {
 		"trade     up     DOWN     250       3    1       0",
 		"ledger    -      -        0         0    0       4",
 		"ledger: 2 dead letters are in topic ledger-events-dead-letter only",
+		"1 dead letter is in topic events-dead-letter only: it names no function",
 		"relay up, outbox 1 rows, the oldest 1m",
 		"trade-trigger is not ready", "trade-trigger.log",
 	} {
@@ -263,8 +268,8 @@ type letter struct {
 	value   string
 }
 
-// letters puts records into ledger's dead-letter topic.
-func letters(t *testing.T, brokers []string, all ...letter) {
+// letters puts records into a dead-letter topic.
+func letters(t *testing.T, brokers []string, topic string, all ...letter) {
 	t.Helper()
 	producer, err := sarama.NewSyncProducer(brokers, kafka.CommandConfig("test", kafka.Security{}))
 	if err != nil {
@@ -272,7 +277,7 @@ func letters(t *testing.T, brokers []string, all ...letter) {
 	}
 	defer func() { _ = producer.Close() }()
 	for _, l := range all {
-		m := &sarama.ProducerMessage{Topic: "ledger-events-dead-letter", Value: sarama.StringEncoder(l.value)}
+		m := &sarama.ProducerMessage{Topic: topic, Value: sarama.StringEncoder(l.value)}
 		for name, value := range l.headers {
 			m.Headers = append(m.Headers, sarama.RecordHeader{Key: []byte(name), Value: []byte(value)})
 		}
@@ -282,11 +287,14 @@ func letters(t *testing.T, brokers []string, all ...letter) {
 	}
 }
 
-func TestRenderOneOfTheTopicOnly(t *testing.T) {
+func TestRenderWhatIsInTopicsOnly(t *testing.T) {
 	t.Parallel()
 	var out strings.Builder
-	one := status.Snapshot{Functions: []status.Function{{Name: "ledger", TopicOnly: 1}}}
-	const want = "ledger: 1 dead letter is in topic ledger-events-dead-letter only: no function could read or keep it\n"
+	one := status.Snapshot{Functions: []status.Function{{Name: "ledger", TopicOnly: 1}}, OfNoFunction: 2}
+	const want = `
+ledger: 1 dead letter is in topic ledger-events-dead-letter only: no function could read or keep it
+2 dead letters are in topic events-dead-letter only: they name no function
+`
 	if err := status.Render(&out, one, one); err != nil || !strings.Contains(out.String(), want) {
 		t.Errorf("error %v:\n%s", err, out.String())
 	}
