@@ -8,6 +8,7 @@ import (
 	"strings"
 
 	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kerr"
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	"github.com/millrace/millrace/shared/event"
@@ -62,6 +63,9 @@ func committedOffsets(ctx context.Context, admin *kadm.Client, group string) (ka
 	fetched, err := admin.FetchOffsets(ctx, group)
 	if err == nil {
 		err = fetched.Error()
+	}
+	if errors.Is(err, kerr.GroupIDNotFound) { // so some brokers call one that never consumed
+		return kadm.OffsetResponses{}, nil
 	}
 	return fetched, err
 }
