@@ -46,8 +46,14 @@ type process struct {
 // start starts a process of a function, with more settings than the world's.
 func (w *world) start(t *testing.T, name string, settings ...string) {
 	t.Helper()
+	w.startProgram(t, os.Args[0], name, settings...)
+}
+
+// startProgram starts a function whose program is another one.
+func (w *world) startProgram(t *testing.T, program, name string, settings ...string) {
+	t.Helper()
 	fn := w.functions[name]
-	p := &process{Cmd: exec.Command(os.Args[0]), ended: make(chan struct{})}
+	p := &process{Cmd: exec.Command(program), ended: make(chan struct{})}
 	p.Stderr = &p.said
 	p.Env = append(os.Environ(), play+"="+name, "LISTEN_ADDRESS="+fn.address,
 		"DATABASE_URL="+w.through(w.postgres), "REDIS_URL="+w.redisURL, "KAFKA_BROKERS="+w.brokers)
