@@ -167,5 +167,8 @@ func (a *app) printReport(asJSON bool, r invariants.Report) error {
 	if c.Busy > 0 {
 		fmt.Fprintf(a.Out, "%d entities and sums changed at every look, so Redis was not compared for these.\n", c.Busy)
 	}
+	if c.Moved > 0 {
+		fmt.Fprintf(a.Out, "%d sums changed while they were folded, so they were not compared with the fold.\n", c.Moved)
+	}
 	return nil
 }

@@ -83,6 +83,13 @@ FROM millrace.fills WHERE id = 'F1'`},
 	{world: "rows", invariant: "I4", what: "agents' counts that are not those of their conversations", row: "agent=agent-1 open=1 conversations=1 closed=2 closed_conversations=1",
 		sql: `UPDATE millrace.aggregates SET value = value + 1 WHERE key = 'agent-1' AND field = 'closed'`},
 
+	{world: "sums", invariant: "I7", what: "sums that are not what the fold gives", row: "millrace.aggregates ledger balance acme/acct-1 EUR: is ",
+		sql: `UPDATE millrace.aggregates SET value = value + 1 WHERE key = 'acct-1'`},
+	{world: "sums", invariant: "I7", what: "sums that are not what the fold gives", row: "millrace.aggregates conversation agent acme/agent-1 closed: is 0, should be 1",
+		sql: `DELETE FROM millrace.aggregates WHERE key = 'agent-1' AND field = 'closed'`},
+	{world: "sums", invariant: "I7", what: "sums that are not what the fold gives", row: "millrace.aggregates trade turnover zeta/x EUR: is 5, should be 0",
+		sql: `INSERT INTO millrace.aggregates VALUES ('zeta', 'trade', 'turnover', 'x', 'EUR', 0, 5, 1)`},
+
 	{world: "order", invariant: "I3", what: "entities whose versions are not contiguous", row: "version=4 before=2",
 		sql: `DELETE FROM millrace.audit WHERE ` + acct1 + ` AND function = 'trade' AND version = 3`},
 	{world: "order", invariant: "I3", what: "entities that are not at the version of their last decision", row: "version=6 decided=5",

@@ -19,5 +19,5 @@
 //
 // It only reads, page by page and in short transactions. Its memory is bounded
 // by a page, by the largest entity, and by a few dozen bytes for each dead
-// letter and each key that Redis shows.
+// letter, each sum and each key that Redis shows.
 package invariants

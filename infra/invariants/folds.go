@@ -29,23 +29,33 @@ type emitted func(context.Context, []*event.Event) error
 // and compares what comes out with the tables.
 func (c *check) checkFolds(ctx context.Context, emit emitted) error {
 	for _, fn := range c.deps.Functions {
-		err := c.pages(ctx, fn, c.deps.Scope, func(ctx context.Context, tx pgx.Tx, heads []function.Head) error {
-			return c.fold(ctx, tx, fn, heads, emit)
-		})
-		if err != nil {
+		if err := c.checkFoldsOf(ctx, fn, emit); err != nil {
 			return fmt.Errorf("%s: %w", fn.FunctionName(), err)
 		}
 	}
 	return nil
 }
 
+func (c *check) checkFoldsOf(ctx context.Context, fn function.Definition, emit emitted) error {
+	s, err := c.newSums(ctx, fn)
+	if err != nil {
+		return err
+	}
+	if err := c.pages(ctx, fn, c.deps.Scope, func(ctx context.Context, tx pgx.Tx, heads []function.Head) error {
+		return c.fold(ctx, tx, fn, heads, s, emit)
+	}); err != nil {
+		return err
+	}
+	return s.compare(ctx)
+}
+
 // fold folds a page of entities and compares them.
-func (c *check) fold(ctx context.Context, tx pgx.Tx, fn function.Definition, heads []function.Head, emit emitted) error {
+func (c *check) fold(ctx context.Context, tx pgx.Tx, fn function.Definition, heads []function.Head, s *sums, emit emitted) error {
 	stored, _ := instances(fn, heads)
 	if err := send(ctx, tx, func(b *pgx.Batch) { fn.QueueLoadAll(b, stored) }); err != nil {
 		return err
 	}
-	f := c.newFolding(fn, heads)
+	f := c.newFolding(fn, heads, s)
 	read := func(tx pgx.Tx) error { return f.read(ctx, tx, emit) }
 	if c.deps.Audit == nil {
 		if err := read(tx); err != nil {
@@ -75,14 +85,15 @@ type folding struct {
 	// with it is said once, and all that follows from that is not.
 	unsound map[function.Instance]bool
 	known   redacted
+	sums    *sums
 }
 
-func (c *check) newFolding(fn function.Definition, heads []function.Head) *folding {
+func (c *check) newFolding(fn function.Definition, heads []function.Head, s *sums) *folding {
 	empty := make([]function.Head, len(heads))
 	for n, h := range heads {
 		empty[n] = function.Head{TenantID: h.TenantID, Subject: h.Subject}
 	}
-	f := &folding{check: c, fn: fn, heads: heads, unsound: map[function.Instance]bool{}}
+	f := &folding{check: c, fn: fn, heads: heads, sums: s, unsound: map[function.Instance]bool{}}
 	f.folded, f.of = instances(fn, empty)
 	return f
 }
@@ -148,6 +159,7 @@ func (f *folding) add(i function.Instance, r *auditRow) []*event.Event {
 func (f *folding) leave(i function.Instance) {
 	f.unsound[i] = true
 	f.known.leave(i.Header())
+	f.sums.leave(i.Header().TenantID)
 }
 
 // missing says that the audit log of an entity has no rows of some versions, or
@@ -193,6 +205,7 @@ func (f *folding) decide(i function.Instance, r *auditRow) []*event.Event {
 		f.differs("I7", "decisions that come out differently", Row{Where: where, Is: words(r.outcome, r.reason), Should: words(outcome, reason)})
 	}
 	f.known.decided(&e, fx)
+	f.sums.add(fx.Deltas)
 	return fx.Emitted
 }
 
@@ -239,7 +252,7 @@ func (f *folding) compare(n int, stored function.Instance) error {
 	if got == want {
 		return nil
 	}
-	for _, row := range stateRows(f.fn.FunctionName(), at, got, want) {
+	for _, row := range stateRows(f.fn, at, got, want) {
 		f.differs("I7", "entities whose tables are not what the fold gives", row)
 	}
 	return nil

@@ -46,6 +46,7 @@ type Checked struct {
 	Emitted  int `json:"emitted"`  // events that the folds emitted
 	Views    int `json:"views"`    // compared with Redis
 	Busy     int `json:"busy"`     // entities and aggregates that changed at every look: Redis was not compared
+	Moved    int `json:"moved"`    // aggregates that changed while their function was folded: they were not compared with the fold
 	Behind   int `json:"behind"`   // entities that the audit log has taken further: see Deps.Audit
 }
 
@@ -65,6 +66,9 @@ func (r *Report) String() string {
 		c.Records, c.Waiting, c.Sent, c.Entities, c.Events, c.Emitted, c.Views)
 	if c.Busy > 0 {
 		fmt.Fprintf(&out, ", %d busy", c.Busy)
+	}
+	if c.Moved > 0 {
+		fmt.Fprintf(&out, ", %d moved", c.Moved)
 	}
 	out.WriteString(")\n")
 	for _, b := range r.Broken {

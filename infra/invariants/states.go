@@ -2,37 +2,49 @@ package invariants
 
 import (
 	"bytes"
+	"cmp"
 	"encoding/json"
 	"fmt"
 	"maps"
+	"regexp"
 	"slices"
 	"strconv"
 	"strings"
+
+	"github.com/jackc/pgx/v5"
+
+	"github.com/millrace/millrace/shared/function"
 )
 
-// tablesOf names, by function, the tables that the members of a state are
-// stored in; the empty name is that of the state itself. What is below a member
-// is one row for each of its elements.
-var tablesOf = map[string]map[string]string{
-	"agent":        {"": "millrace.agents"},
-	"conversation": {"": "millrace.conversations"},
-	"message":      {"messages": "millrace.messages"},
-	"trade":        {"trades": "millrace.trades"},
-	"position":     {"positions": "millrace.positions", "fills": "millrace.fills"},
-	"ledger":       {"entries": "millrace.entries", "postings": "millrace.postings"},
+var readsTable = regexp.MustCompile(`(?:FROM|JOIN)\s+millrace\.(\w+)`)
+
+// tablesOf names the tables that a function's states are stored in: those that it
+// loads them from. A member of a state that is called as a table is stored there,
+// one row for each of its elements; the rest, under the empty name, in the first.
+func tablesOf(fn function.Definition) map[string]string {
+	b := &pgx.Batch{}
+	fn.QueueLoadAll(b, []function.Instance{fn.NewEntity(function.Head{})})
+	tables := map[string]string{}
+	for _, query := range b.QueuedQueries {
+		for _, found := range readsTable.FindAllStringSubmatch(query.SQL, -1) {
+			tables[found[1]] = "millrace." + found[1]
+			tables[""] = cmp.Or(tables[""], tables[found[1]])
+		}
+	}
+	return tables
 }
 
 // stateRows says, row by row, where two states of an entity differ.
-func stateRows(function, entity, stored, folded string) []Row {
+func stateRows(fn function.Definition, entity, stored, folded string) []Row {
 	is, errIs := decodeState(stored)
 	should, errShould := decodeState(folded)
 	if errIs != nil || errShould != nil {
-		return []Row{{Where: function + " " + entity, Is: clip(stored), Should: clip(folded)}}
+		return []Row{{Where: fn.FunctionName() + " " + entity, Is: clip(stored), Should: clip(folded)}}
 	}
-	s := &states{function: function, entity: entity}
+	s := &states{tables: tablesOf(fn), entity: entity}
 	s.compare(nil, is, should)
 	if len(s.rows) == 0 { // they mean the same, in other words
-		return []Row{{Where: function + " " + entity, Is: clip(stored), Should: clip(folded)}}
+		return []Row{{Where: fn.FunctionName() + " " + entity, Is: clip(stored), Should: clip(folded)}}
 	}
 	return s.rows
 }
@@ -44,8 +56,9 @@ func decodeState(text string) (state any, err error) {
 }
 
 type states struct {
-	function, entity string
-	rows             []Row
+	tables map[string]string
+	entity string
+	rows   []Row
 }
 
 func (s *states) compare(path []string, is, should any) {
@@ -82,7 +95,7 @@ func (s *states) compareMembers(path []string, is, should map[string]any) {
 
 // areRows reports whether a path leads to a member whose elements are rows.
 func (s *states) areRows(path []string) bool {
-	return len(path) > 0 && tablesOf[s.function][path[len(path)-1]] != ""
+	return len(path) > 0 && s.tables[path[len(path)-1]] != ""
 }
 
 func orEmpty(value any) any {
@@ -101,11 +114,10 @@ func at(list []any, n int) any {
 
 // where names the table, the row and the column that a path leads to.
 func (s *states) where(path []string) string {
-	tables := tablesOf[s.function]
-	table, row := tables[""], []string{s.entity}
+	table, row := s.tables[""], []string{s.entity}
 	var column []string
 	for n := 0; n < len(path); n++ {
-		below, is := tables[path[n]]
+		below, is := s.tables[path[n]]
 		if !is {
 			column = append(column, path[n])
 			continue
@@ -114,9 +126,6 @@ func (s *states) where(path []string) string {
 		if n++; n < len(path) {
 			row = append(row, path[n])
 		}
-	}
-	if table == "" {
-		table = s.function
 	}
 	return strings.Join(append(append([]string{table}, row...), column...), " ")
 }
