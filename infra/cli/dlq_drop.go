@@ -10,6 +10,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/millrace/millrace/infra/deadletters"
+	"github.com/millrace/millrace/infra/operations"
 )
 
 type dropOptions struct {
@@ -60,7 +61,7 @@ func (a *app) drop(ctx context.Context, o *dropOptions) error {
 			}
 		}
 		dropped := map[uuid.UUID]bool{}
-		err = deadletters.Drop(ctx, pool, o.Selection, deadletters.Operator{Who: o.who, Why: o.why}, func(page []deadletters.Letter) {
+		err = deadletters.Drop(ctx, pool, o.Selection, operations.Operator{Who: o.who, Why: o.why}, func(page []deadletters.Letter) {
 			for _, l := range page {
 				dropped[l.ID] = true
 			}

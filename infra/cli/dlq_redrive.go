@@ -12,6 +12,7 @@ import (
 
 	"github.com/millrace/millrace/infra/cli/terminal"
 	"github.com/millrace/millrace/infra/deadletters"
+	"github.com/millrace/millrace/infra/operations"
 )
 
 type redriveOptions struct {
@@ -88,7 +89,7 @@ func (a *app) redrive(ctx context.Context, o *redriveOptions) (err error) {
 	if err != nil {
 		return err
 	}
-	by := deadletters.Operator{Who: o.who, Why: o.why}
+	by := operations.Operator{Who: o.who, Why: o.why}
 	return r.end(ctx, deadletters.Redrive(ctx, pool, producer, o.Selection, by, r.page))
 }
 

@@ -12,6 +12,7 @@ import (
 	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/spf13/cobra"
 
+	"github.com/millrace/millrace/infra/operations"
 	"github.com/millrace/millrace/infra/streams"
 )
 
@@ -239,7 +240,7 @@ skipped.`,
 			if err != nil {
 				return &usageError{command: c.CommandPath(), err: err}
 			}
-			return a.move(c.Context(), &o, func(pool *pgxpool.Pool, by streams.Operator) (streams.Moved, error) {
+			return a.move(c.Context(), &o, func(pool *pgxpool.Pool, by operations.Operator) (streams.Moved, error) {
 				return streams.Skip(c.Context(), pool, o.Name, lost, by)
 			})
 		},
@@ -267,7 +268,7 @@ there on is decided, within seconds, by the relay.`,
 			if err != nil {
 				return &usageError{command: c.CommandPath(), err: fmt.Errorf("--sequence %q is no number", o.sequence)}
 			}
-			return a.move(c.Context(), &o, func(pool *pgxpool.Pool, by streams.Operator) (streams.Moved, error) {
+			return a.move(c.Context(), &o, func(pool *pgxpool.Pool, by operations.Operator) (streams.Moved, error) {
 				return streams.Adopt(c.Context(), pool, o.Name, first, by)
 			})
 		},
@@ -291,9 +292,9 @@ func parseRange(text string) (r streams.Range, err error) {
 	return r, nil
 }
 
-func (a *app) move(ctx context.Context, o *moveOptions, do func(*pgxpool.Pool, streams.Operator) (streams.Moved, error)) error {
+func (a *app) move(ctx context.Context, o *moveOptions, do func(*pgxpool.Pool, operations.Operator) (streams.Moved, error)) error {
 	return a.withPool(ctx, func(pool *pgxpool.Pool) error {
-		m, err := do(pool, streams.Operator{Who: o.who, Why: o.why})
+		m, err := do(pool, operations.Operator{Who: o.who, Why: o.why})
 		switch {
 		case err != nil:
 			return err

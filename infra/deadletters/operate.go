@@ -12,13 +12,11 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/millrace/millrace/infra/operations"
 	"github.com/millrace/millrace/shared/event"
 	"github.com/millrace/millrace/shared/fault"
 	"github.com/millrace/millrace/shared/postgres"
 )
-
-// Operator is who does something, and why.
-type Operator struct{ Who, Why string }
 
 // pageLetters is how many dead letters one transaction takes, and pageBytes how
 // many bytes of their events, but for those of one transaction.
@@ -34,7 +32,7 @@ type page struct{ at time.Time }
 // whose order only their events know, are of one page. A dead letter that is being
 // settled just now is waited for, and then asked once more whether it is selected:
 // what it is compared with here is the row as it was before.
-const lockPage = `
+const nextPage = `
 SELECT ` + columns + `, event, %[1]s
 FROM millrace.dead_letters
 WHERE id IN (
@@ -51,8 +49,7 @@ WHERE id IN (
     ) AS sized
     WHERE before < $3
 )
-ORDER BY id
-FOR UPDATE`
+ORDER BY id`
 
 const enter = `
 INSERT INTO millrace.operations (who, what, why, function, tenant_id, subject, source, dead_letter, event_id)
@@ -65,7 +62,7 @@ WHERE id = ANY ($4)`
 // empty one is the end.
 //
 // A crash before the commit changes nothing; one after it is the caller's.
-func (p *page) change(ctx context.Context, pool *pgxpool.Pool, s Selection, by Operator, what, state string, unfit func(*Whole) error) (all []Whole, why []error, err error) {
+func (p *page) change(ctx context.Context, pool *pgxpool.Pool, s Selection, by operations.Operator, what, state string, unfit func(*Whole) error) (all []Whole, why []error, err error) {
 	err = again(ctx, func() error {
 		return pgx.BeginFunc(ctx, pool, func(tx pgx.Tx) (err error) {
 			var still map[uuid.UUID]bool
@@ -99,8 +96,16 @@ func (p *page) lock(ctx context.Context, tx pgx.Tx, s Selection) (all []Whole, s
 	if _, err := tx.Exec(ctx, "SELECT "+postgres.LockSettings); err != nil {
 		return nil, nil, err
 	}
+	return p.read(ctx, tx, nextPage+"\nFOR UPDATE", s)
+}
+
+type queryer interface {
+	Query(ctx context.Context, sql string, args ...any) (pgx.Rows, error)
+}
+
+func (p *page) read(ctx context.Context, from queryer, query string, s Selection) (all []Whole, still map[uuid.UUID]bool, err error) {
 	condition, args := s.where(p.at, pageLetters, pageBytes)
-	rows, err := tx.Query(ctx, fmt.Sprintf(lockPage, condition), args...)
+	rows, err := from.Query(ctx, fmt.Sprintf(query, condition), args...)
 	if err != nil {
 		return nil, nil, err
 	}
@@ -128,7 +133,7 @@ func inOrder(all []Whole) {
 	})
 }
 
-func write(ctx context.Context, tx pgx.Tx, by Operator, what, state string, ids []uuid.UUID) error {
+func write(ctx context.Context, tx pgx.Tx, by operations.Operator, what, state string, ids []uuid.UUID) error {
 	if len(ids) == 0 {
 		return nil
 	}
@@ -154,7 +159,7 @@ func again(ctx context.Context, do func() error) error {
 // Drop gives up dead letters: nobody expects anything of them any more. They stay
 // where they are, with their events. s.States says from which states; each is
 // told of every page.
-func Drop(ctx context.Context, pool *pgxpool.Pool, s Selection, by Operator, each func([]Letter)) error {
+func Drop(ctx context.Context, pool *pgxpool.Pool, s Selection, by operations.Operator, each func([]Letter)) error {
 	if by.Why == "" {
 		return errors.New("to drop dead letters needs a reason why")
 	}

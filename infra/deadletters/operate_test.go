@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/millrace/millrace/infra/deadletters"
+	"github.com/millrace/millrace/infra/operations"
 	"github.com/millrace/millrace/infra/stack/stacktest"
 	"github.com/millrace/millrace/shared/event"
 )
@@ -50,17 +51,40 @@ func TestRedriveInTheOrderOfEvents(t *testing.T) {
 	expect(t, w.text(t, `SELECT string_agg(DISTINCT outcome, ' ') FROM millrace.seen`), "applied")
 }
 
+// A dry run neither waits for who has a dead letter locked, nor locks it.
+func TestPreviewWaitsForNobody(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	w.unknown(t, executed("T"))
+	tx, err := w.pool.Begin(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
+	if _, err := tx.Exec(t.Context(), `SELECT FROM millrace.dead_letters FOR UPDATE`); err != nil {
+		t.Fatal(err)
+	}
+	n := 0
+	err = deadletters.Preview(t.Context(), w.pool, deadletters.Selection{}, func(ctx context.Context, page []deadletters.Sent) error {
+		n += len(page)
+		return nil
+	})
+	if n != 1 || err != nil {
+		t.Errorf("%d dead letters, error %v", n, err)
+	}
+}
+
 // A function settles a dead letter, as open and refused, while a redrive and a drop
 // wait for it: it is not what they select any more. Those after it are.
 func TestSettledWhileWaitedFor(t *testing.T) {
 	t.Parallel()
 	for want, operate := range map[string]func(w *world, s deadletters.Selection) error{
 		"open 200, redriving 1": func(w *world, s deadletters.Selection) error {
-			return deadletters.Redrive(t.Context(), w.pool, w, s, deadletters.Operator{Who: "ann"},
+			return deadletters.Redrive(t.Context(), w.pool, w, s, operations.Operator{Who: "ann"},
 				func(context.Context, []deadletters.Sent) error { return nil })
 		},
 		"dropped 1, open 200": func(w *world, s deadletters.Selection) error {
-			return deadletters.Drop(t.Context(), w.pool, s, deadletters.Operator{Who: "ann", Why: "old"}, func([]deadletters.Letter) {})
+			return deadletters.Drop(t.Context(), w.pool, s, operations.Operator{Who: "ann", Why: "old"}, func([]deadletters.Letter) {})
 		},
 	} {
 		t.Run(want, func(t *testing.T) {

@@ -9,6 +9,7 @@ import (
 	"github.com/IBM/sarama"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/millrace/millrace/infra/operations"
 	"github.com/millrace/millrace/infra/topics"
 	"github.com/millrace/millrace/shared/event"
 	"github.com/millrace/millrace/shared/kafka"
@@ -27,7 +28,7 @@ type Sent struct {
 //
 // On an error some dead letters of a page may be left redriving without a record
 // in Kafka: redriving them again is safe, and mends that.
-func Redrive(ctx context.Context, pool *pgxpool.Pool, producer sarama.SyncProducer, s Selection, by Operator, each func(context.Context, []Sent) error) error {
+func Redrive(ctx context.Context, pool *pgxpool.Pool, producer sarama.SyncProducer, s Selection, by operations.Operator, each func(context.Context, []Sent) error) error {
 	p, err := begin(ctx, pool, &s)
 	if err != nil {
 		return err
@@ -50,30 +51,25 @@ func Redrive(ctx context.Context, pool *pgxpool.Pool, producer sarama.SyncProduc
 	}
 }
 
-// Preview says what Redrive would do, and does nothing.
+// Preview says what Redrive would do, and does nothing: nobody waits for it, and
+// it waits for nobody.
 func Preview(ctx context.Context, pool *pgxpool.Pool, s Selection, each func(context.Context, []Sent) error) error {
 	p, err := begin(ctx, pool, &s)
 	if err != nil {
 		return err
 	}
-	nothing := errors.New("") // rolls back
 	for {
-		all, why, err := p.change(ctx, pool, s, Operator{}, "", "", func(w *Whole) error {
-			if err := Unfit(w); err != nil {
-				return err
-			}
-			return nothing
-		})
+		all, _, err := p.read(ctx, pool, nextPage, s)
 		if err != nil {
 			return fmt.Errorf("reading dead letters: %w", err)
 		}
 		if len(all) == 0 {
 			return nil
 		}
-		for n := range why {
-			if errors.Is(why[n], nothing) {
-				why[n] = nil
-			}
+		p.at = all[len(all)-1].CreatedAt
+		why := make([]error, len(all))
+		for n := range all {
+			why[n] = Unfit(&all[n])
 		}
 		if err := each(ctx, results(all, why)); err != nil {
 			return err

@@ -18,6 +18,7 @@ import (
 
 	"github.com/millrace/millrace/functions/trade"
 	"github.com/millrace/millrace/infra/deadletters"
+	"github.com/millrace/millrace/infra/operations"
 	"github.com/millrace/millrace/infra/stack/stacktest"
 	"github.com/millrace/millrace/shared/event"
 	"github.com/millrace/millrace/shared/outbox"
@@ -140,7 +141,7 @@ var open = deadletters.Selection{States: []string{deadletters.Open, deadletters.
 
 func (w *world) redrive(t *testing.T) (sent int, err error) {
 	t.Helper()
-	err = deadletters.Redrive(t.Context(), w.pool, w, open, deadletters.Operator{Who: "ann"}, func(_ context.Context, page []deadletters.Sent) error {
+	err = deadletters.Redrive(t.Context(), w.pool, w, open, operations.Operator{Who: "ann"}, func(_ context.Context, page []deadletters.Sent) error {
 		for _, s := range page {
 			if s.Err == nil {
 				sent++
@@ -233,8 +234,8 @@ func TestDropped(t *testing.T) {
 		t.Fatal(err)
 	}
 	s := deadletters.Selection{States: []string{deadletters.Redriving}}
-	by := deadletters.Operator{Who: "ann", Why: "nonsense"}
-	if err := deadletters.Drop(t.Context(), w.pool, s, deadletters.Operator{Who: "ann"}, func([]deadletters.Letter) {}); err == nil {
+	by := operations.Operator{Who: "ann", Why: "nonsense"}
+	if err := deadletters.Drop(t.Context(), w.pool, s, operations.Operator{Who: "ann"}, func([]deadletters.Letter) {}); err == nil {
 		t.Error("dropped without a reason why")
 	}
 	if err := deadletters.Drop(t.Context(), w.pool, s, by, func([]deadletters.Letter) {}); err != nil {

@@ -17,6 +17,7 @@ import (
 
 	"github.com/millrace/millrace/functions"
 	"github.com/millrace/millrace/infra/deadletters"
+	"github.com/millrace/millrace/infra/operations"
 	"github.com/millrace/millrace/infra/records"
 	"github.com/millrace/millrace/infra/replay"
 	"github.com/millrace/millrace/infra/stack/stacktest"
@@ -135,7 +136,7 @@ func (w *world) redriveAll(t *testing.T) {
 	for range 2 {
 		all := deadletters.Selection{Subjects: []string{"acct-x"}, States: []string{deadletters.Open, deadletters.Redriving}}
 		sent := 0
-		err := deadletters.Redrive(t.Context(), w.Pool, producer, all, deadletters.Operator{Who: "ann"}, func(_ context.Context, page []deadletters.Sent) error {
+		err := deadletters.Redrive(t.Context(), w.Pool, producer, all, operations.Operator{Who: "ann"}, func(_ context.Context, page []deadletters.Sent) error {
 			sent += len(page)
 			return nil
 		})

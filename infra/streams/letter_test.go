@@ -4,6 +4,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/millrace/millrace/infra/operations"
 	"github.com/millrace/millrace/infra/streams"
 	"github.com/millrace/millrace/shared/event"
 )
@@ -25,7 +26,7 @@ FROM millrace.dead_letters, generate_series(1, 1000) AS n`
 	if _, err := pool.Exec(t.Context(), more); err != nil {
 		t.Fatal(err)
 	}
-	by := streams.Operator{Who: "ann", Why: "lost"}
+	by := operations.Operator{Who: "ann", Why: "lost"}
 	_, errSkip := streams.Skip(t.Context(), pool, name, streams.Range{From: 1, To: 2}, by)
 	_, errAdopt := streams.Adopt(t.Context(), pool, name, 3, by)
 	for _, err := range []error{errSkip, errAdopt} {

@@ -10,13 +10,11 @@ import (
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/millrace/millrace/infra/operations"
 	"github.com/millrace/millrace/shared/event"
 	"github.com/millrace/millrace/shared/outbox"
 	"github.com/millrace/millrace/shared/postgres"
 )
-
-// Operator is who does something, and why.
-type Operator struct{ Who, Why string }
 
 // A RefusalError says why an operation would make no sense.
 type RefusalError struct{ why string }
@@ -38,7 +36,7 @@ type Moved struct {
 
 // Skip gives up sequences that are missing: the stream goes on behind them. They
 // have to be the next ones, and before what is parked.
-func Skip(ctx context.Context, pool *pgxpool.Pool, name Name, lost Range, by Operator) (Moved, error) {
+func Skip(ctx context.Context, pool *pgxpool.Pool, name Name, lost Range, by operations.Operator) (Moved, error) {
 	if lost.From > lost.To {
 		return Moved{}, refuse("%d to %d is no range", lost.From, lost.To)
 	}
@@ -47,7 +45,7 @@ func Skip(ctx context.Context, pool *pgxpool.Pool, name Name, lost Range, by Ope
 
 // Adopt lets a stream of which nothing was decided start at a sequence other
 // than 1, not after what is parked.
-func Adopt(ctx context.Context, pool *pgxpool.Pool, name Name, first int64, by Operator) (Moved, error) {
+func Adopt(ctx context.Context, pool *pgxpool.Pool, name Name, first int64, by operations.Operator) (Moved, error) {
 	if first <= 1 {
 		return Moved{}, refuse("a stream that starts at 1 needs no adopting")
 	}
@@ -77,7 +75,7 @@ INSERT INTO millrace.operations (who, what, why, tenant_id, function, subject, s
 VALUES ($1, $2, $3, $4, $5, $6, $7, $8, $9)`
 )
 
-func move(ctx context.Context, pool *pgxpool.Pool, name Name, what string, over Range, by Operator) (m Moved, err error) {
+func move(ctx context.Context, pool *pgxpool.Pool, name Name, what string, over Range, by operations.Operator) (m Moved, err error) {
 	if by.Why == "" {
 		return m, refuse("to %s needs a reason why", what)
 	}
@@ -144,7 +142,7 @@ func checkLetters(ctx context.Context, tx pgx.Tx, name Name, over Range) error {
 	return refuse("sequence %d of %s is not lost: it is dead letter %s (%s); redrive it, or drop it first", l.Sequence, name, l.ID, l.Reason)
 }
 
-func (m *Moved) write(ctx context.Context, tx pgx.Tx, what string, over Range, by Operator) error {
+func (m *Moved) write(ctx context.Context, tx pgx.Tx, what string, over Range, by operations.Operator) error {
 	b := &pgx.Batch{}
 	b.Queue(moveStream, append(m.args(), m.Position)...)
 	b.Queue(enter, append([]any{by.Who, what, by.Why}, append(m.args(), over.From, over.To)...)...)

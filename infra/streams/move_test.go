@@ -12,6 +12,7 @@ import (
 	"golang.org/x/sync/errgroup"
 
 	"github.com/millrace/millrace/functions/trade"
+	"github.com/millrace/millrace/infra/operations"
 	"github.com/millrace/millrace/infra/stack/stacktest"
 	"github.com/millrace/millrace/infra/streams"
 	"github.com/millrace/millrace/shared/event"
@@ -61,7 +62,7 @@ func TestSkipAgainstTheEventItself(t *testing.T) {
 		var group errgroup.Group
 		for n := range 2 {
 			group.Go(func() error {
-				_, err := streams.Skip(ctx, pool, name, streams.Range{From: gap, To: gap}, streams.Operator{Who: "ann", Why: "lost"})
+				_, err := streams.Skip(ctx, pool, name, streams.Range{From: gap, To: gap}, operations.Operator{Who: "ann", Why: "lost"})
 				if _, is := errors.AsType[*streams.RefusalError](err); is {
 					refused[n], err = true, nil
 				}
@@ -114,7 +115,7 @@ func TestMoveWhileItDrains(t *testing.T) {
 	if _, err := processor.Process(t.Context(), []event.Received{executed(3), executed(4)}); err != nil {
 		t.Fatal(err)
 	}
-	by := streams.Operator{Who: "ann", Why: "lost"}
+	by := operations.Operator{Who: "ann", Why: "lost"}
 	if _, err := streams.Skip(t.Context(), pool, name, streams.Range{From: 1, To: 2}, by); err != nil {
 		t.Fatal(err)
 	}
