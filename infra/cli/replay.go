@@ -312,9 +312,7 @@ func (o *replayOptions) command(rest replay.Rest) string {
 	case len(rest.Offsets) > 0:
 		var parts []string
 		for _, p := range slices.Sorted(maps.Keys(rest.Offsets)) {
-			if r := rest.Offsets[p]; r.From < r.To {
-				parts = append(parts, fmt.Sprintf("%d:%d-%d", p, r.From, r.To))
-			}
+			parts = append(parts, fmt.Sprintf("%d:%d-%d", p, rest.Offsets[p].From, rest.Offsets[p].To))
 		}
 		words = append(words, "--offsets", strings.Join(parts, ","))
 	}

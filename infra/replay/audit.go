@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"strconv"
 	"strings"
+	"time"
 
 	"github.com/jackc/pgx/v5"
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -54,6 +55,7 @@ type audit struct {
 	pool     *pgxpool.Pool
 	function string
 	after    *Decision
+	patience time.Duration
 }
 
 func (a *audit) total(ctx context.Context) (n int64, err error) {
@@ -79,6 +81,14 @@ func (a *audit) pages(ctx context.Context, rest *Rest, do func(context.Context, 
 }
 
 func (a *audit) page(ctx context.Context, last Decision) (page []delivery, next Decision, err error) {
+	err = within(ctx, a.patience, func(ctx context.Context) error {
+		page, next, err = a.read(ctx, last)
+		return err
+	})
+	return page, next, err
+}
+
+func (a *audit) read(ctx context.Context, last Decision) (page []delivery, next Decision, err error) {
 	rows, err := a.pool.Query(ctx, nextDecisions, a.function, last.TenantID, last.Subject, last.Version, chunk)
 	if err != nil {
 		return nil, last, err

@@ -61,7 +61,7 @@ func (d *deliverer) deliverChunk(ctx context.Context, part []delivery) error {
 		events[n] = part[n].Event
 	}
 	var fates []invariants.Fate
-	if err := d.within(ctx, func(ctx context.Context) (err error) {
+	if err := within(ctx, d.Patience, func(ctx context.Context) (err error) {
 		if fates, err = invariants.Fates(ctx, d.Pool, d.fn.FunctionName(), events); err != nil {
 			return err
 		}
@@ -113,7 +113,7 @@ func (d *deliverer) count(e *event.Event, fate invariants.Fate) {
 // process delivers events, and counts what became of each.
 func (d *deliverer) process(ctx context.Context, events []event.Received, known []invariants.Fate) error {
 	var outcomes []runtime.Outcome
-	if err := d.within(ctx, func(ctx context.Context) (err error) {
+	if err := within(ctx, d.Patience, func(ctx context.Context) (err error) {
 		outcomes, err = d.processor.Process(ctx, events)
 		return err
 	}); err != nil {
@@ -151,7 +151,7 @@ func (d *deliverer) drain(ctx context.Context) error {
 	for len(d.drains) > 0 {
 		next := d.drains[0]
 		d.drains = d.drains[1:]
-		if err := d.within(ctx, func(ctx context.Context) error { return d.processor.Drain(ctx, next) }); err != nil {
+		if err := within(ctx, d.Patience, func(ctx context.Context) error { return d.processor.Drain(ctx, next) }); err != nil {
 			return fmt.Errorf("deciding parked events: %w", err)
 		}
 	}
@@ -160,12 +160,12 @@ func (d *deliverer) drain(ctx context.Context) error {
 
 // within bounds what would be tried without end: a role that may not write, a
 // table that is locked or lacks a column.
-func (d *deliverer) within(ctx context.Context, do func(context.Context) error) error {
-	bounded, cancel := context.WithTimeout(ctx, d.Patience)
+func within(ctx context.Context, patience time.Duration, do func(context.Context) error) error {
+	bounded, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	err := do(bounded)
 	if err != nil && bounded.Err() != nil && ctx.Err() == nil {
-		return fmt.Errorf("not done within %s: %w", d.Patience, err)
+		return fmt.Errorf("not done within %s: %w", patience, err)
 	}
 	return err
 }

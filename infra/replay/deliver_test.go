@@ -66,14 +66,19 @@ func TestRoleThatMayNotWrite(t *testing.T) {
 
 func TestTableThatStaysLocked(t *testing.T) {
 	t.Parallel()
-	c := decided(t)
-	tx, err := c.Pool.Begin(t.Context())
-	if err != nil {
-		t.Fatal(err)
+	for _, table := range []string{"seen", "audit"} {
+		t.Run(table, func(t *testing.T) {
+			t.Parallel()
+			c := decided(t)
+			tx, err := c.Pool.Begin(t.Context())
+			if err != nil {
+				t.Fatal(err)
+			}
+			defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
+			if _, err := tx.Exec(t.Context(), "LOCK TABLE millrace."+table); err != nil {
+				t.Fatal(err)
+			}
+			stuck(t, c, "not done within 1s")
+		})
 	}
-	defer func() { _ = tx.Rollback(context.WithoutCancel(t.Context())) }()
-	if _, err := tx.Exec(t.Context(), "LOCK TABLE millrace.seen"); err != nil {
-		t.Fatal(err)
-	}
-	stuck(t, c, "not done within 1s")
 }

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"time"
 
 	"github.com/jackc/pgx/v5/pgxpool"
@@ -103,14 +104,14 @@ func Run(ctx context.Context, c Config) (result Result, err error) {
 		err := r.all(ctx)
 		return *r.result, err
 	}
-	made, err := makeShadow(ctx, c.Shadow)
+	made, err := makeShadow(ctx, c.Shadow, c.Patience)
 	if err != nil {
 		return *r.result, err
 	}
 	r.result.Shadow = made.name
 	defer func() {
 		keep := c.Keep && (err == nil || result.Events() > 0)
-		if dropErr := made.close(context.WithoutCancel(ctx), keep); dropErr != nil {
+		if dropErr := made.close(context.WithoutCancel(ctx), c.Patience, keep); dropErr != nil {
 			err = errors.Join(err, dropErr)
 		}
 	}()
@@ -182,7 +183,7 @@ func failure(ctx context.Context, function string, err error) error {
 func (r *replay) source(function string) source {
 	switch {
 	case r.FromAudit:
-		return &audit{pool: r.Pool, function: function, after: r.After}
+		return &audit{pool: r.Pool, function: function, after: r.After, patience: r.Patience}
 	case r.target == r.Pool:
 		return &topic{Kafka: r.Kafka, function: function}
 	default:
@@ -190,9 +191,13 @@ func (r *replay) source(function string) source {
 	}
 }
 
-// stopped notes what is left: of one function a part, of the later ones all.
+// stopped notes what is left: of one function a part, of the later ones all. A
+// shadow is made whole or not at all.
 func (r *replay) stopped(rest Rest, n int) {
-	r.result.Rest = append(r.result.Rest, rest)
+	maps.DeleteFunc(rest.Offsets, func(_ int32, part Range) bool { return part.From >= part.To })
+	if read := rest.Offsets != nil && len(rest.Offsets) == 0; !read || r.target != r.Pool {
+		r.result.Rest = append(r.result.Rest, rest)
+	}
 	for _, fn := range r.Functions[n+1:] {
 		r.result.Rest = append(r.result.Rest, Rest{Function: fn.FunctionName()})
 	}

@@ -26,14 +26,14 @@ type shadow struct {
 
 // makeShadow makes one. A crash leaves it there, under a name that says what it
 // is.
-func makeShadow(ctx context.Context, live string) (s *shadow, err error) {
+func makeShadow(ctx context.Context, live string, patience time.Duration) (s *shadow, err error) {
 	s = &shadow{live: live, name: fmt.Sprintf("millrace_shadow_%s_%d", time.Now().UTC().Format("20060102_150405"), os.Getpid())}
 	if err := s.execute(ctx, "CREATE DATABASE "+s.name+" TEMPLATE template0"); err != nil {
 		return nil, fmt.Errorf("making a shadow database: %s", postgres.Redact(err.Error()))
 	}
 	defer func() {
 		if err != nil {
-			err = errors.Join(err, s.close(context.WithoutCancel(ctx), false))
+			err = errors.Join(err, s.close(context.WithoutCancel(ctx), patience, false))
 		}
 	}()
 	at := withDatabase(live, s.name)
@@ -68,14 +68,18 @@ func (s *shadow) execute(ctx context.Context, sql string) error {
 	return errors.Join(err, conn.Close(ctx))
 }
 
-func (s *shadow) close(ctx context.Context, keep bool) error {
+// close drops it, unless it is kept. It does not end when the replay is stopped,
+// but after patience.
+func (s *shadow) close(ctx context.Context, patience time.Duration, keep bool) error {
 	if s.pool != nil {
 		s.pool.Close()
 	}
 	if keep {
 		return nil
 	}
-	if err := s.execute(ctx, "DROP DATABASE "+s.name+" WITH (FORCE)"); err != nil {
+	if err := within(ctx, patience, func(ctx context.Context) error {
+		return s.execute(ctx, "DROP DATABASE "+s.name+" WITH (FORCE)")
+	}); err != nil {
 		return fmt.Errorf("dropping the shadow database %s: %s", s.name, postgres.Redact(err.Error()))
 	}
 	return nil
@@ -113,7 +117,7 @@ func (d *deliverer) intoShadow(ctx context.Context, part []delivery) error {
 			if err := flush(); err != nil {
 				return err
 			}
-			if err := d.redrive(ctx, one.Event); err != nil {
+			if err := within(ctx, d.Patience, func(ctx context.Context) error { return d.redrive(ctx, one.Event) }); err != nil {
 				return err
 			}
 		}
