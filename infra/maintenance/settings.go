@@ -15,6 +15,9 @@ type Settings struct {
 	// Required: where the database is: postgres://..., or libpq's words. It takes
 	// one connection.
 	DatabaseURL string `env:"DATABASE_URL"`
+	// Whether the database is brought to the newest schema first. It takes a
+	// connection to PostgreSQL itself, not through a pooler.
+	Migrate bool `env:"MAINTAIN_MIGRATE" envDefault:"false"`
 	Config
 }
 
