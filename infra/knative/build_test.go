@@ -8,11 +8,12 @@ import (
 	"sigs.k8s.io/kustomize/kyaml/filesys"
 )
 
-// The overlays that are checked.
+// What is checked.
 const (
 	batchTrigger = "overlays/local/batch-trigger"
 	kafkaSource  = "overlays/local/kafka-source"
 	production   = "overlays/production"
+	stores       = "stores"
 )
 
 // built are the overlays as text, each built once.
@@ -20,6 +21,7 @@ var built = map[string]func() (string, error){
 	batchTrigger: kustomize(batchTrigger),
 	kafkaSource:  kustomize(kafkaSource),
 	production:   kustomize(production),
+	stores:       kustomize(stores),
 }
 
 // kustomize does what `kubectl apply -k` does before it applies.

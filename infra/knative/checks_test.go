@@ -8,6 +8,7 @@ import (
 
 	appsv1 "k8s.io/api/apps/v1"
 	corev1 "k8s.io/api/core/v1"
+	schedulingv1 "k8s.io/api/scheduling/v1"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/labels"
 	"knative.dev/eventing/pkg/apis/config"
@@ -28,7 +29,8 @@ func check(text string) error {
 	var errs []error
 	for _, c := range []func(manifests) []error{
 		checkSelectors, checkNamespace, checkReferences, checkFamilies, checkServices, checkGuards,
-		checkSettings, checkTimes, checkPods, checkConnections,
+		checkSettings, checkTimes, checkPods, checkConnections, checkQuota, checkBudgets, checkScaling,
+		checkPolicies, checkMonitors,
 	} {
 		errs = append(errs, c(m)...)
 	}
@@ -82,8 +84,12 @@ func checkNamespace(m manifests) (errs []error) {
 		return []error{fmt.Errorf("there are %d Namespaces, want one", len(spaces))}
 	}
 	for _, object := range m {
-		if _, ok := object.(*corev1.Namespace); !ok && object.GetNamespace() != spaces[0].Name {
-			errs = append(errs, fmt.Errorf("%s is in namespace %q", title(object), object.GetNamespace()))
+		switch object.(type) {
+		case *corev1.Namespace, *schedulingv1.PriorityClass: // which are the cluster's
+		default:
+			if object.GetNamespace() != spaces[0].Name {
+				errs = append(errs, fmt.Errorf("%s is in namespace %q", title(object), object.GetNamespace()))
+			}
 		}
 	}
 	return errs

@@ -7,6 +7,7 @@ import (
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
+	schedulingv1 "k8s.io/api/scheduling/v1"
 	"k8s.io/apimachinery/pkg/api/equality"
 	"k8s.io/apimachinery/pkg/api/resource"
 )
@@ -31,6 +32,10 @@ func (p pod) faults(m manifests) (faults []string) {
 	must(len(p.spec.Containers) == 1, "it wants one container")
 	must(equality.Semantic.DeepEqual(c.SecurityContext, narrowest()), "its security context is not the narrowest")
 	must(isFalse(p.spec.AutomountServiceAccountToken), "it has a token for Kubernetes")
+	account, ok := find[*corev1.ServiceAccount](m, p.spec.ServiceAccountName)
+	must(ok && isFalse(account.AutomountServiceAccountToken), "there is no ServiceAccount "+p.spec.ServiceAccountName+" without a token")
+	_, ok = find[*schedulingv1.PriorityClass](m, p.spec.PriorityClassName)
+	must(ok || p.spec.PriorityClassName == "", "there is no PriorityClass "+p.spec.PriorityClassName)
 	must(isFalse(p.spec.EnableServiceLinks), "other services' names are in its environment")
 	must(p.ends || asks(c.ReadinessProbe, "/health/readiness"), "readiness is not asked at /health/readiness")
 	must(p.ends || asks(c.LivenessProbe, "/health/liveness"), "liveness is not asked at /health/liveness")

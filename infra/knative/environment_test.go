@@ -89,12 +89,22 @@ func (p pod) field(path string) (string, error) {
 // manifests have none.
 func documentedSecret(name string) map[string]string {
 	data := map[string]string{}
-	_, command, _ := strings.Cut(documentation(), "create secret generic "+name+" ")
-	command, _, _ = strings.Cut(command, "\n\n")
-	for _, literal := range regexp.MustCompile(`--from-literal=(\w+)='([^']*)'`).FindAllStringSubmatch(command, -1) {
+	for _, literal := range regexp.MustCompile(`--from-literal=(\w+)='([^']*)'`).FindAllStringSubmatch(command(name), -1) {
 		data[literal[1]] = literal[2]
 	}
 	return data
+}
+
+// documented reports whether that Secret has a key, with a value or from a file.
+func documented(name, key string) bool {
+	return regexp.MustCompile(`--from-(literal|file)=` + key + `=`).MatchString(command(name))
+}
+
+// command is the one that makes a Secret.
+func command(secret string) string {
+	_, command, _ := strings.Cut(documentation(), "create secret generic "+secret+" ")
+	command, _, _ = strings.Cut(command, "\n\n")
+	return command
 }
 
 var documentation = sync.OnceValue(func() string {

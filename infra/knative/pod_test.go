@@ -1,12 +1,14 @@
 package knative
 
 import (
+	"maps"
 	"strconv"
 	"time"
 
 	appsv1 "k8s.io/api/apps/v1"
 	batchv1 "k8s.io/api/batch/v1"
 	corev1 "k8s.io/api/core/v1"
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"knative.dev/serving/pkg/apis/autoscaling"
 	servingv1 "knative.dev/serving/pkg/apis/serving/v1"
 )
@@ -33,7 +35,7 @@ func pods(m manifests) (of []pod) {
 		template := s.Spec.Template
 		p := pod{
 			name: describe("Service", s.Name), part: template.Labels[labelPart], namespace: s.Namespace,
-			labels: template.Labels, spec: template.Spec.PodSpec, before: queueDrain,
+			labels: withLabel(template.Labels, "serving.knative.dev/service", s.Name), spec: template.Spec.PodSpec, before: queueDrain,
 			injected: map[string]string{"K_SERVICE": s.Name},
 		}
 		// Without the annotation there may be any number.
@@ -53,7 +55,10 @@ func pods(m manifests) (of []pod) {
 		if sink := sinkOf(m, d.Name); sink != "" {
 			p.injected["K_SINK"] = sink
 		}
-		if d.Spec.Replicas != nil {
+		switch scaled, ok := scaledObject(m, d.Name); {
+		case ok:
+			p.most = scaled.most
+		case d.Spec.Replicas != nil:
 			p.most = int(*d.Spec.Replicas)
 		}
 		if seconds := template.Spec.TerminationGracePeriodSeconds; seconds != nil {
@@ -62,20 +67,35 @@ func pods(m manifests) (of []pod) {
 		of = append(of, p)
 	}
 	for _, c := range all[*batchv1.CronJob](m) {
-		template := c.Spec.JobTemplate.Spec.Template
-		p := pod{
-			name: describe("CronJob", c.Name), part: template.Labels[labelPart], namespace: c.Namespace,
-			labels: template.Labels, spec: template.Spec, injected: map[string]string{}, ends: true, most: 1,
-		}
+		p := ending(c, c.Spec.JobTemplate.Spec.Template)
 		if c.Spec.ConcurrencyPolicy != batchv1.ForbidConcurrent {
 			p.most = 1 << 30
 		}
-		if seconds := template.Spec.TerminationGracePeriodSeconds; seconds != nil {
-			p.grace = time.Duration(*seconds) * time.Second
-		}
 		of = append(of, p)
 	}
+	for _, j := range all[*batchv1.Job](m) {
+		of = append(of, ending(j, j.Spec.Template))
+	}
 	return of
+}
+
+// ending is a pod that does one thing.
+func ending(of metav1.Object, template corev1.PodTemplateSpec) pod {
+	p := pod{
+		name: title(of), part: template.Labels[labelPart], namespace: of.GetNamespace(),
+		labels: template.Labels, spec: template.Spec, injected: map[string]string{}, ends: true, most: 1,
+	}
+	if seconds := template.Spec.TerminationGracePeriodSeconds; seconds != nil {
+		p.grace = time.Duration(*seconds) * time.Second
+	}
+	return p
+}
+
+// withLabel adds one that Knative sets.
+func withLabel(labels map[string]string, name, value string) map[string]string {
+	labels = maps.Clone(labels)
+	labels[name] = value
+	return labels
 }
 
 const labelPart = "millrace.dev/part"

@@ -2,7 +2,6 @@ package knative
 
 import (
 	"fmt"
-	"reflect"
 	"strings"
 
 	corev1 "k8s.io/api/core/v1"
@@ -24,6 +23,11 @@ func checkReferences(m manifests) (errs []error) {
 	for _, t := range all[*eventingv1.Trigger](m) {
 		want(t, &duckv1.KReference{APIVersion: "eventing.knative.dev/v1", Kind: "Broker", Name: t.Spec.Broker})
 		want(t, t.Spec.Subscriber.Ref)
+		if d := t.Spec.Delivery; d != nil && d.DeadLetterSink != nil {
+			want(t, d.DeadLetterSink.Ref)
+		} else {
+			errs = append(errs, fmt.Errorf("%s has no dead-letter sink", title(t)))
+		}
 	}
 	for _, b := range all[*sourcesv1.SinkBinding](m) {
 		want(b, b.Spec.Sink.Ref)
@@ -52,14 +56,13 @@ func checkServers(m manifests, of metav1.Object, servers []string) []error {
 	return []error{fmt.Errorf("%s: its Kafka is %s, the processes' %s", title(of), servers, configMap.Data["KAFKA_BROKERS"])}
 }
 
-// exists reports whether the manifests have an object. That it is of that
-// version, decode has seen to: it knows one version of each kind.
+// exists reports whether the manifests have an object.
 func exists(m manifests, version, kind, name string) bool {
 	for _, object := range m {
 		if object.GetName() != name {
 			continue
 		}
-		if o := newObject(version + " " + kind); o != nil && reflect.TypeOf(o) == reflect.TypeOf(object) {
+		if v, k := kindOf(object); v == version && k == kind {
 			return true
 		}
 	}

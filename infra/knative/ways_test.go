@@ -22,7 +22,7 @@ func ways(m manifests) (of []way) {
 		}
 	}
 	for _, s := range all[*KafkaSource](m) {
-		w := way{title(s), s.Spec.ConsumerGroup, url(s.Namespace, s.Spec.Sink), s.Spec.Topics, "none"}
+		w := way{title(s), s.Spec.ConsumerGroup, sinkURL(s.Namespace, s.Spec.Sink), s.Spec.Topics, "none"}
 		if ref := s.Spec.Delivery.DeadLetterSink.Ref; ref != nil {
 			if sink, ok := find[*KafkaSink](m, ref.Name); ok {
 				w.deadLetters = sink.Spec.Topic
@@ -37,14 +37,14 @@ func ways(m manifests) (of []way) {
 func sinkOf(m manifests, deployment string) string {
 	for _, b := range all[*sourcesv1.SinkBinding](m) {
 		if b.Spec.Subject.Name == deployment {
-			return url(b.Namespace, b.Spec.Sink)
+			return sinkURL(b.Namespace, b.Spec.Sink)
 		}
 	}
 	return ""
 }
 
-// url is where Knative sends what is for a Service; empty if it is for none.
-func url(namespace string, to duckv1.Destination) string {
+// sinkURL is where Knative sends what is for a Service; empty if it is for none.
+func sinkURL(namespace string, to duckv1.Destination) string {
 	if to.Ref == nil {
 		return ""
 	}
