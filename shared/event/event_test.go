@@ -58,6 +58,8 @@ func TestDataIsWhatItsContentTypeSays(t *testing.T) {
 		{object + `,"datacontenttype":"text/json; charset=utf-8"`, true},
 		{object + `,"datacontenttype":"application/vnd.acme+json"`, true},
 		{object + `,"datacontenttype":"text/plain"`, false},
+		{object + `,"datacontenttype":"vnd.acme+json"`, false}, // no media type
+		{object + `,"datacontenttype":"json"`, false},
 		{`"datacontenttype":"application/json","data_base64":"AAAA"`, false},
 		{`"datacontenttype":"application/json"`, false},
 		{`"datacontenttype":"application/json","data_base64":""`, false},

@@ -244,7 +244,8 @@ func IsJSONType(contentType string) bool {
 		return true
 	}
 	media, _, err := mime.ParseMediaType(contentType)
-	return err == nil && (strings.HasSuffix(media, "/json") || strings.HasSuffix(media, "+json"))
+	_, subtype, whole := strings.Cut(media, "/")
+	return err == nil && whole && (subtype == "json" || strings.HasSuffix(subtype, "+json"))
 }
 
 // ParseBinary makes an event of the attributes and the data of a binary-mode

@@ -3,8 +3,9 @@ package kafka
 import (
 	"bytes"
 	"fmt"
-	"mime"
 	"strings"
+
+	"github.com/millrace/millrace/shared/event"
 )
 
 // required notes which of the attributes that no event can lack were there.
@@ -77,13 +78,11 @@ func mediaType(contentType []byte) string {
 	return string(bytes.ToLower(bytes.TrimSpace(before)))
 }
 
-// isJSON tells that a content type announces JSON, as the specification's JSON
-// format has it: application/json, text/json, anything +json, and none at all.
+// isJSON tells that a content type announces JSON.
 func isJSON(contentType []byte) bool {
 	switch string(contentType) { // as nearly all write it
 	case "", "application/json", "application/json; charset=utf-8":
 		return true
 	}
-	mediaType, _, err := mime.ParseMediaType(string(contentType))
-	return err == nil && (mediaType == "application/json" || mediaType == "text/json" || strings.HasSuffix(mediaType, "+json"))
+	return event.IsJSONType(string(contentType))
 }

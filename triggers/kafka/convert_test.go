@@ -44,6 +44,7 @@ func TestConvertBinary(t *testing.T) {
 		{"JSON", `{"a":1}`, []string{"content-type", "application/json"}, start + `"datacontenttype":"application/json",` + stamps + `,"data":{"a":1}}`},
 		{"JSON with a charset", `[]`, []string{"Content-Type", "Application/JSON;charset=UTF-8"}, start + `"datacontenttype":"Application/JSON;charset=UTF-8",` + stamps + `,"data":[]}`},
 		{"a kind of JSON", `1`, []string{"content-type", "application/vnd.x+json"}, start + `"datacontenttype":"application/vnd.x+json",` + stamps + `,"data":1}`},
+		{"no media type", `1`, []string{"content-type", "vnd.x+json"}, start + `"datacontenttype":"vnd.x+json",` + stamps + `,"data_base64":"MQ=="}`},
 		{"content type as an attribute", `1`, []string{"ce_datacontenttype", "text/json"}, start + `"datacontenttype":"text/json",` + stamps + `,"data":1}`},
 		{"text", `hi`, []string{"content-type", "text/plain"}, start + `"datacontenttype":"text/plain",` + stamps + `,"data_base64":"aGk="}`},
 		{"no JSON, as it claims", `{"a":1}]`, nil, start + stamps + `,"data_base64":"eyJhIjoxfV0="}`},
