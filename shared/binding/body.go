@@ -11,7 +11,8 @@ import (
 )
 
 const (
-	// firstBytes are read without room: as much as the connection takes anyway.
+	// firstBytes are read without room, and kept without it if there are no more:
+	// as much as the connection takes anyway. So nobody keeps small requests out.
 	firstBytes = 4 << 10
 	// growth is by how much a buffer grows that is full. So a sender holds at
 	// most this many times what it has sent.
@@ -37,6 +38,9 @@ func (rd *Reader) read(ctx context.Context, s *share, from io.Reader, declared i
 	}
 	if whole := int64(len(body)) == declared || declared < 0 && errors.Is(err, io.EOF); !whole {
 		return nil, rd.unread(err)
+	}
+	if len(body) <= firstBytes {
+		return body, nil
 	}
 	return body, rd.takeRoom(ctx, s, int64(len(body)))
 }

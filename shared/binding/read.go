@@ -13,7 +13,8 @@ import (
 
 // Limits of requests with events.
 type Limits struct {
-	// BodyBytes is how many bytes of requests may be in the process at once.
+	// BodyBytes is how many bytes of requests may be in the process at once; those of
+	// up to 4 KiB are not counted.
 	BodyBytes int64 `env:"BODY_BYTES" envDefault:"134217728"`
 	// MaxBodyBytes is the limit of one request.
 	MaxBodyBytes int64 `env:"MAX_BODY_BYTES" envDefault:"8388608"`

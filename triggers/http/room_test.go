@@ -30,6 +30,27 @@ func TestSilentSenders(t *testing.T) {
 	}
 }
 
+// Who sends the half of a large body and stops holds room for as long as a request
+// may take; small events need none and are taken meanwhile.
+func TestHalfBodiesKeepNoSmallEventsOut(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, func(c *Config) {
+		c.Requests = binding.Limits{BodyBytes: 1 << 16, MaxBodyBytes: 1 << 16, MaxEventBytes: 1 << 16}
+		c.RequestTimeout = 100 * time.Millisecond
+	})
+	half := dial(t, w.url)
+	half.say(head(w.url, "Content-Length: 60000", "", strings.Repeat("x", 40_000))...)
+	large := request{"/", binding.StructuredMedia, structured("e", map[string]any{"data": strings.Repeat("x", 20_000)}), nil}
+	for w.send(t, large).status != http.StatusTooManyRequests { // until it is half read
+	}
+	small := request{"/", binding.StructuredMedia, structured("s", nil), nil}
+	for answer := w.send(t, small); answer.status != http.StatusAccepted; answer = w.send(t, small) {
+		if answer.status != http.StatusServiceUnavailable && answer.status != http.StatusGatewayTimeout { // connecting to Kafka
+			t.Fatalf("%+v", answer)
+		}
+	}
+}
+
 // A request whose sender has left keeps its room while Kafka is still at it, and
 // no longer.
 func TestRoomAfterTheSenderLeft(t *testing.T) {
