@@ -80,7 +80,7 @@ func TestTimeToZero(t *testing.T) {
 		{"20s", "5m", 320 * time.Second},
 		{"6s", "0s", 36 * time.Second},
 	} {
-		set := manifest(t).With("", "window", c.window, "scale-to-zero-pod-retention-period", c.retention)
+		set := manifest(t).With("", "target", "4", "window", c.window, "scale-to-zero-pod-retention-period", c.retention)
 		r := result(t, Measured(), set, steady(200, 0, 3*time.Minute))
 		if r.ToZero < c.want-time.Second || r.ToZero > c.want+5*time.Second {
 			t.Errorf("window %s, retention %s: zero after %v, want %v", c.window, c.retention, r.ToZero, c.want)
