@@ -71,3 +71,9 @@ func (s Settings) Flying(requests int) Settings {
 	s.InFlight = requests
 	return s
 }
+
+// Named returns the settings with another name.
+func (s Settings) Named(name string) Settings {
+	s.Name = name
+	return s
+}

@@ -84,7 +84,7 @@ func MarketDay() Traffic {
 			middle := 2*float64(at-opens)/float64(closes-opens) - 1 // -1 to 1
 			return 14 + 55*middle*middle
 		},
-		Ends: 24 * time.Hour, Length: 24 * time.Hour, Sample: 2 * time.Minute}
+		Ends: 24 * time.Hour, Length: 24 * time.Hour, Sample: 5 * time.Minute}
 }
 
 // CallDay is two million events of a contact centre: from 7:00 to 22:00 with a
@@ -100,7 +100,7 @@ func CallDay() Traffic {
 			}
 			return 75 * (hump(hour, 10.5, 2.2) + 0.8*hump(hour, 15.5, 3))
 		},
-		Ends: 24 * time.Hour, Length: 24 * time.Hour, Sample: 2 * time.Minute}
+		Ends: 24 * time.Hour, Length: 24 * time.Hour, Sample: 5 * time.Minute}
 }
 
 // poisson draws a number of events; above fifty the normal distribution is near
