@@ -23,3 +23,21 @@ func TestModelHasTheDefaultsOfTheProcesses(t *testing.T) {
 		}
 	}
 }
+
+// The page gives a reason for each annotation; one that changes needs another.
+func TestPageHasTheManifestsValues(t *testing.T) {
+	t.Parallel()
+	text, err := os.ReadFile("../../docs/autoscaling.md")
+	if err != nil {
+		t.Fatal(err)
+	}
+	annotations := manifest(t).Annotations
+	if len(annotations) == 0 {
+		t.Fatal("no annotations in the manifest")
+	}
+	for key, value := range annotations {
+		if row := fmt.Sprintf("| `%s` | `%s` |", strings.TrimPrefix(key, "autoscaling.knative.dev/"), value); !strings.Contains(string(text), row) {
+			t.Errorf("docs/autoscaling.md has no row %q", row)
+		}
+	}
+}

@@ -66,13 +66,17 @@ func short(d time.Duration) string {
 	}
 }
 
-// percent has two digits that say something, since one event in a million counts.
+// percent has two digits that say something, down to one event in a hundred
+// thousand.
 func percent(part, whole int) string {
-	share := 100 * float64(part) / float64(max(1, whole))
-	if share >= 0.1 || part == 0 {
+	switch share := 100 * float64(part) / float64(max(1, whole)); {
+	case part > 0 && share < 0.001:
+		return "<0.001%"
+	case part > 0 && share < 0.1:
+		return fmt.Sprintf("%.2g%%", share)
+	default:
 		return fmt.Sprintf("%.1f%%", share)
 	}
-	return fmt.Sprintf("%.2g%%", share)
 }
 
 func thousands(n int) string {
