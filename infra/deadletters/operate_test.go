@@ -65,7 +65,7 @@ func TestPreviewWaitsForNobody(t *testing.T) {
 		t.Fatal(err)
 	}
 	n := 0
-	err = deadletters.Preview(t.Context(), w.pool, deadletters.Selection{}, func(ctx context.Context, page []deadletters.Sent) error {
+	err = deadletters.Preview(t.Context(), w.pool, deadletters.Selection{}, func(_ context.Context, page []deadletters.Sent) error {
 		n += len(page)
 		return nil
 	})
