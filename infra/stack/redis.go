@@ -24,6 +24,8 @@ type RedisConfig struct {
 	Volatile bool
 	// Log takes what the server says; nil discards it.
 	Log *os.File
+	// Args are more arguments of the server; they win.
+	Args []string
 	// Reporter is told when there is no redis-server.
 	Reporter Reporter
 

@@ -74,7 +74,7 @@ func redisArgs(cfg RedisConfig, dir string, port int) []string {
 	if cfg.cluster {
 		args = append(args, "--cluster-enabled", "yes", "--cluster-node-timeout", "1000", "--repl-diskless-sync-delay", "0")
 	}
-	return args
+	return append(args, cfg.Args...)
 }
 
 // await returns once the server answers with its data loaded.

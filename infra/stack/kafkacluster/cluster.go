@@ -26,7 +26,20 @@ type Cluster struct {
 
 // Start makes a cluster in an empty folder, and returns when all brokers know
 // each other. What it has logged stays in the folder.
-func Start(ctx context.Context, programs Programs, dir string) (_ *Cluster, err error) {
+func Start(ctx context.Context, programs Programs, dir string) (*Cluster, error) {
+	addresses := make([]string, size)
+	for n := range addresses {
+		var err error
+		if addresses[n], err = freeAddress(); err != nil {
+			return nil, err
+		}
+	}
+	return StartAt(ctx, programs, dir, addresses)
+}
+
+// StartAt is [Start] at three addresses (host:port) of this machine, where clients
+// that are on another can reach the brokers.
+func StartAt(ctx context.Context, programs Programs, dir string, addresses []string) (_ *Cluster, err error) {
 	c := &Cluster{}
 	defer func() {
 		if err != nil {
@@ -35,9 +48,9 @@ func Start(ctx context.Context, programs Programs, dir string) (_ *Cluster, err 
 	}()
 	var voters []string
 	for id := 1; id <= size; id++ {
-		b := &Broker{ID: int32(id), programs: programs, dir: filepath.Join(dir, "broker-"+strconv.Itoa(id))}
-		if b.Address, err = freeAddress(); err != nil {
-			return nil, err
+		b := &Broker{
+			ID: int32(id), Address: addresses[id-1],
+			programs: programs, dir: filepath.Join(dir, "broker-"+strconv.Itoa(id)),
 		}
 		if b.controller, err = freeAddress(); err != nil {
 			return nil, err
