@@ -1,0 +1,88 @@
+package knative
+
+import (
+	"context"
+	"path/filepath"
+	"strings"
+
+	"github.com/millrace/millrace/infra/cluster/images"
+	"github.com/millrace/millrace/infra/cluster/kubectl"
+	"github.com/millrace/millrace/infra/cluster/place"
+	"github.com/millrace/millrace/infra/cluster/programs"
+	"github.com/millrace/millrace/infra/cluster/resources"
+	"github.com/millrace/millrace/infra/stack"
+)
+
+// Install returns when all of Knative is ready.
+func Install(ctx context.Context, p place.Place, k kubectl.Kubectl, report stack.Reporter) error {
+	all, err := load(ctx, p.Root)
+	if err != nil {
+		return err
+	}
+	done := report.Begin("making images of Knative")
+	err = importImages(ctx, p, all)
+	done()
+	if err != nil {
+		return err
+	}
+	done = report.Begin("applying Knative's resources")
+	err = apply(ctx, k, all)
+	done()
+	if err != nil {
+		return err
+	}
+	defer report.Begin("waiting until Knative is ready")()
+	for _, namespace := range []string{"knative-serving", "knative-eventing", ingressNamespace} {
+		if _, err := k.Run(ctx, "wait", "deployment", "--all", "-n", namespace, "--for=condition=Available", "--timeout=5m"); err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// apply brings what others are made of first, and what refuses others last.
+func apply(ctx context.Context, k kubectl.Kubectl, all []object) error {
+	definitions, rest := resources.Split(all, func(o object) bool { return o.Kind() == "CustomResourceDefinition" })
+	if _, err := k.Apply(ctx, text(definitions)); err != nil {
+		return err
+	}
+	if _, err := k.Run(ctx, "wait", "crd", "--all", "--for=condition=Established", "--timeout=1m"); err != nil {
+		return err
+	}
+	namespaces, rest := resources.Split(rest, func(o object) bool { return o.Kind() == "Namespace" })
+	if _, err := k.Apply(ctx, text(namespaces)); err != nil {
+		return err
+	}
+	hooks, rest := resources.Split(rest, func(o object) bool { return strings.HasSuffix(o.Kind(), "WebhookConfiguration") })
+	// Ours take the place of what Knative ships.
+	own, err := resources.Parse(own)
+	if err != nil {
+		return err
+	}
+	if _, err := k.Apply(ctx, text(append(rest, own...))); err != nil {
+		return err
+	}
+	_, err = k.Apply(ctx, text(hooks))
+	return err
+}
+
+// importImages makes an image of each program that is asked for.
+func importImages(ctx context.Context, p place.Place, all []object) error {
+	var made []images.Image
+	for repository, path := range wanted(all) {
+		set := programs.Eventing
+		if strings.HasPrefix(path, servingModule) {
+			set = programs.Serving
+		}
+		dir, err := set.Dir(p.Root, p.Bin())
+		if err != nil {
+			return err
+		}
+		image, err := images.New(repository, tag, filepath.Join(dir, filepath.Base(path)))
+		if err != nil {
+			return err
+		}
+		made = append(made, image)
+	}
+	return images.Load(ctx, images.Containerd(), made...)
+}

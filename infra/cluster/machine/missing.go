@@ -1,0 +1,76 @@
+package machine
+
+import (
+	"context"
+	"errors"
+	"fmt"
+	"os"
+	"os/exec"
+	"runtime"
+	"slices"
+	"strings"
+
+	"github.com/millrace/millrace/infra/stack"
+	"github.com/millrace/millrace/infra/stack/process"
+)
+
+// plugins is where Debian puts the programs that connect pods to a network.
+const plugins = "/usr/lib/cni"
+
+// packages are Debian's, by a program that each brings.
+var packages = map[string]string{
+	"containerd":             "containerd",
+	"runc":                   "runc",
+	"etcd":                   "etcd-server",
+	"iptables":               "iptables",
+	"ip":                     "iproute2",
+	"conntrack":              "conntrack",
+	plugins + "/bridge":      "containernetworking-plugins",
+	"redis-server":           "redis-server",
+	"update-ca-certificates": "ca-certificates",
+}
+
+// Ready returns nil if the cluster can run here. It installs the packages that are
+// missing where that goes without asking; its error is one line.
+func Ready(ctx context.Context, report stack.Reporter) error {
+	if runtime.GOOS != "linux" {
+		return fmt.Errorf("the test cluster needs Linux, and this is %s (docs/cluster.md tells how to use another cluster)", runtime.GOOS)
+	}
+	if os.Geteuid() != 0 {
+		return errors.New("the test cluster needs root: it makes a network, mounts and containers (docs/cluster.md tells how to use another cluster)")
+	}
+	missing := missing()
+	if len(missing) == 0 {
+		return nil
+	}
+	if _, err := exec.LookPath("apt-get"); err != nil {
+		return fmt.Errorf("missing, and this is no Debian where they could be installed: %s", strings.Join(missing, ", "))
+	}
+	return install(ctx, missing, report)
+}
+
+func missing() []string {
+	var all []string
+	for program, name := range packages {
+		if _, err := exec.LookPath(program); err != nil {
+			all = append(all, name)
+		}
+	}
+	slices.Sort(all)
+	return all
+}
+
+func install(ctx context.Context, names []string, report stack.Reporter) error {
+	defer report.Begin("installing " + strings.Join(names, ", "))()
+	// A service that starts itself would only be in the way.
+	env := append(os.Environ(), "DEBIAN_FRONTEND=noninteractive", "RUNLEVEL=1")
+	for _, args := range [][]string{
+		{"update", "-qq"},
+		append([]string{"install", "-qq", "-y", "--no-install-recommends"}, names...),
+	} {
+		if _, err := process.Run(ctx, process.Spec{Path: "apt-get", Args: args, Env: env}); err != nil {
+			return fmt.Errorf("missing, and apt-get could not install them: %s: %w", strings.Join(names, ", "), err)
+		}
+	}
+	return nil
+}
