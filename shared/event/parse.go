@@ -134,8 +134,8 @@ func parseStructured(raw []byte) (*Event, error) {
 	}
 	// Clients that are given bytes send them so whatever they are: the SDK for Go
 	// does. Only the content type says what they mean, as in binary mode.
-	if !e.IsJSON && IsJSONType(e.ContentType) {
-		e.IsJSON = jsontext.Value(e.Data).IsValid()
+	if !e.IsJSON {
+		e.takeJSON()
 	}
 	return e, checkVersion(version)
 }
@@ -248,8 +248,16 @@ func IsJSONType(contentType string) bool {
 	return err == nil && whole && (subtype == "json" || strings.HasSuffix(subtype, "+json"))
 }
 
+// takeJSON takes bytes for JSON that are announced as such, and are. The space
+// around it is no part of it, as in an event that is JSON as a whole.
+func (e *Event) takeJSON() {
+	if e.IsJSON = IsJSONType(e.ContentType) && jsontext.Value(e.Data).IsValid(); e.IsJSON {
+		e.Data = bytes.Trim(e.Data, " \t\r\n")
+	}
+}
+
 // ParseBinary makes an event of the attributes and the data of a binary-mode
-// message. The data is taken as it is.
+// message. The data is taken as it is; of JSON, without the space around it.
 func ParseBinary(attributes map[string]string, contentType string, data []byte) Received {
 	e := &Event{ContentType: contentType, Data: data}
 	for name, value := range attributes {
@@ -263,6 +271,6 @@ func ParseBinary(attributes map[string]string, contentType string, data []byte) 
 	if err := checkVersion(attributes["specversion"]); err != nil {
 		return Received{Raw: data, Err: Invalidf(Malformed, "%v", err)}
 	}
-	e.IsJSON = IsJSONType(contentType) && jsontext.Value(data).IsValid()
+	e.takeJSON()
 	return Received{Event: e, Raw: AppendJSON(nil, e)}
 }
