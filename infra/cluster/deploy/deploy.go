@@ -24,7 +24,8 @@ type Options struct {
 	// Registry is what comes before an image's name. Empty: nobody is to pull them.
 	Registry string
 	// Load is the command that brings an archive of images to the cluster's nodes,
-	// for one without a registry. Its last argument is added here.
+	// for one without a registry. Its last argument is added here. Empty: it is the
+	// test cluster.
 	Load []string
 	// DatabaseURL and KafkaBrokers are reached from here, to make tables and topics.
 	// Empty: both are there already.
@@ -36,11 +37,12 @@ type Options struct {
 
 // Deploy returns when all of Millrace is ready.
 func Deploy(ctx context.Context, p place.Place, k kubectl.Kubectl, o Options, report stack.Reporter) error {
-	registry := local
+	registry, size := local, images.Quick
 	if o.Registry != "" {
+		size = images.Small
 		registry = strings.TrimSuffix(o.Registry, "/") + "/"
 	}
-	made, err := makeImages(ctx, p.Root, filepath.Join(p.Bin(), "millrace"), registry, report)
+	made, err := makeImages(ctx, p.Root, filepath.Join(p.Bin(), "millrace"), registry, size, report)
 	if err != nil {
 		return err
 	}
@@ -69,7 +71,10 @@ func store(ctx context.Context, o Options, made map[string]images.Image, report 
 	if o.Registry != "" {
 		return images.Push(ctx, all...)
 	}
-	return images.Load(ctx, o.Load, all...)
+	if len(o.Load) > 0 {
+		return images.Load(ctx, o.Load, all...)
+	}
+	return images.Import(ctx, all...)
 }
 
 func makeStores(ctx context.Context, o Options, report stack.Reporter) error {
@@ -92,6 +97,9 @@ func makeStores(ctx context.Context, o Options, report stack.Reporter) error {
 func apply(ctx context.Context, k kubectl.Kubectl, extra []byte, all []resources.Object, report stack.Reporter) error {
 	defer report.Begin("applying the manifests")()
 	first, rest := resources.Split(all, func(o resources.Object) bool { return o.Kind() == "Namespace" })
+	if err := removeJobs(ctx, k, rest); err != nil {
+		return err
+	}
 	for _, part := range [][]byte{resources.Text(first...), extra, resources.Text(rest...)} {
 		if len(part) == 0 {
 			continue
@@ -101,6 +109,20 @@ func apply(ctx context.Context, k kubectl.Kubectl, extra []byte, all []resources
 			report.Note(line)
 		}
 		if err != nil {
+			return err
+		}
+	}
+	return nil
+}
+
+// removeJobs makes way for new ones: a Job cannot be changed.
+func removeJobs(ctx context.Context, k kubectl.Kubectl, all []resources.Object) error {
+	for _, o := range all {
+		if o.Kind() != "Job" {
+			continue
+		}
+		namespace := fmt.Sprint(o.At("metadata")["namespace"])
+		if _, err := k.Run(ctx, "delete", "job", o.Name(), "-n", namespace, "--ignore-not-found"); err != nil {
 			return err
 		}
 	}
@@ -119,6 +141,7 @@ func namespaces(all []resources.Object) []string {
 
 // kinds become ready, each by a condition of its own.
 var kinds = []struct{ name, condition string }{
+	{"jobs.batch", "Complete"},
 	{"deployments.apps", "Available"},
 	{"services.serving.knative.dev", "Ready"},
 	{"brokers.eventing.knative.dev", "Ready"},

@@ -28,7 +28,7 @@ func programs() map[string]string {
 }
 
 // makeImages builds the programs, and an image of each in a registry.
-func makeImages(ctx context.Context, root, bin, registry string, report stack.Reporter) (map[string]images.Image, error) {
+func makeImages(ctx context.Context, root, bin, registry string, size images.Compression, report stack.Reporter) (map[string]images.Image, error) {
 	defer report.Begin("building Millrace's images")()
 	all := map[string]images.Image{}
 	for name, pkg := range programs() {
@@ -40,7 +40,7 @@ func makeImages(ctx context.Context, root, bin, registry string, report stack.Re
 		if err != nil {
 			return nil, fmt.Errorf("building %s: %w", name, err)
 		}
-		if all[name], err = images.New(registry+name, "", file); err != nil {
+		if all[name], err = images.New(registry+name, file, size); err != nil {
 			return nil, fmt.Errorf("making the image of %s: %w", name, err)
 		}
 	}

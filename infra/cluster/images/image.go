@@ -28,26 +28,32 @@ type Image struct {
 	Image v1.Image
 }
 
+// Compression says what an image is made for.
+type Compression int
+
+// Quick is for a cluster on this machine, Small for one that images travel to.
+const (
+	Quick Compression = gzip.NoCompression
+	Small Compression = gzip.BestCompression
+)
+
 // user is nobody in particular. runAsNonRoot wants a number.
 const user = "65532"
 
 const passwd = "root:x:0:0:root:/:/\nnonroot:x:" + user + ":" + user + ":nonroot:/:/\n"
 
-// New makes an image of a program. An empty tag stands for what is in it.
-func New(repository, tag, program string) (Image, error) {
+// New makes an image of a program. Its tag tells what is in it.
+func New(repository, program string, size Compression) (Image, error) {
 	binary, err := os.ReadFile(program)
 	if err != nil {
 		return Image{}, err
 	}
-	if tag == "" {
-		sum := sha256.Sum256(binary)
-		tag = hex.EncodeToString(sum[:6])
-	}
-	ref, err := name.NewTag(repository + ":" + tag)
+	sum := sha256.Sum256(binary)
+	ref, err := name.NewTag(repository + ":" + hex.EncodeToString(sum[:6]))
 	if err != nil {
 		return Image{}, err
 	}
-	content, err := layer(binary)
+	content, err := layer(binary, size)
 	if err != nil {
 		return Image{}, err
 	}
@@ -66,7 +72,7 @@ func New(repository, tag, program string) (Image, error) {
 	return Image{ref, image}, err
 }
 
-func layer(binary []byte) (v1.Layer, error) {
+func layer(binary []byte, size Compression) (v1.Layer, error) {
 	certificates, err := certificates()
 	if err != nil {
 		return nil, err
@@ -83,7 +89,7 @@ func layer(binary []byte) (v1.Layer, error) {
 		return nil, err
 	}
 	open := func() (io.ReadCloser, error) { return io.NopCloser(bytes.NewReader(out.Bytes())), nil }
-	return tarball.LayerFromOpener(open, tarball.WithCompressionLevel(gzip.BestSpeed))
+	return tarball.LayerFromOpener(open, tarball.WithCompressionLevel(int(size)))
 }
 
 func add(w *tar.Writer, name string, mode int64, content []byte) error {

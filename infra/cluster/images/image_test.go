@@ -61,7 +61,7 @@ func build(t *testing.T, program string) images.Image {
 	if err := os.WriteFile(file, []byte(program), 0o755); err != nil {
 		t.Fatal(err)
 	}
-	image, err := images.New("dev.local/test/program", "", file)
+	image, err := images.New("dev.local/test/program", file, images.Quick)
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -6,6 +6,7 @@ import (
 	"fmt"
 	"os"
 	"path/filepath"
+	"slices"
 	"strings"
 
 	"github.com/google/go-containerregistry/pkg/authn"
@@ -18,9 +19,22 @@ import (
 	"github.com/millrace/millrace/infra/stack/process"
 )
 
-// Containerd is the command that brings an archive of images to the test cluster.
-func Containerd() []string {
-	return []string{"ctr", "--address", place.Containerd(), "--namespace", "k8s.io", "images", "import"}
+// Import brings those images to the test cluster that it does not have.
+func Import(ctx context.Context, all ...Image) error {
+	out, err := process.Run(ctx, process.Spec{Path: "ctr", Args: ctr("images", "list", "--quiet")})
+	if err != nil {
+		return err
+	}
+	there := strings.Fields(out)
+	all = slices.DeleteFunc(all, func(i Image) bool { return slices.Contains(there, i.Ref.String()) })
+	if len(all) == 0 {
+		return nil
+	}
+	return Load(ctx, append([]string{"ctr"}, ctr("images", "import")...), all...)
+}
+
+func ctr(args ...string) []string {
+	return append([]string{"--address", place.Containerd(), "--namespace", "k8s.io"}, args...)
 }
 
 // Load writes the images into one archive, and has a command store them that takes

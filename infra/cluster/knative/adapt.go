@@ -47,16 +47,16 @@ func freeCPU(deployment object) {
 	}
 }
 
-// wanted are the programs that resources name as images, by repository.
-func wanted(all []object) map[string]string {
-	out := map[string]string{"dev.local/" + ingressProgram: ingressProgram}
+// wanted are the programs that resources name as images.
+func wanted(all []object) []string {
+	out := []string{ingressProgram}
 	for _, o := range all {
 		if o.Kind() != "Deployment" && o.Name() != "config-deployment" {
 			continue
 		}
 		for _, found := range program.FindAllStringSubmatch(string(resources.Text(o)), -1) {
-			if !slices.Contains(notBuilt, found[1]) {
-				out["dev.local/"+found[1]] = found[1]
+			if !slices.Contains(notBuilt, found[1]) && !slices.Contains(out, found[1]) {
+				out = append(out, found[1])
 			}
 		}
 	}

@@ -20,13 +20,13 @@ func Install(ctx context.Context, p place.Place, k kubectl.Kubectl, report stack
 		return err
 	}
 	done := report.Begin("making images of Knative")
-	err = importImages(ctx, p, all)
+	refs, err := importImages(ctx, p, all)
 	done()
 	if err != nil {
 		return err
 	}
 	done = report.Begin("applying Knative's resources")
-	err = apply(ctx, k, all)
+	err = refs.apply(ctx, k, all)
 	done()
 	if err != nil {
 		return err
@@ -41,16 +41,16 @@ func Install(ctx context.Context, p place.Place, k kubectl.Kubectl, report stack
 }
 
 // apply brings what others are made of first, and what refuses others last.
-func apply(ctx context.Context, k kubectl.Kubectl, all []object) error {
+func (r references) apply(ctx context.Context, k kubectl.Kubectl, all []object) error {
 	definitions, rest := resources.Split(all, func(o object) bool { return o.Kind() == "CustomResourceDefinition" })
-	if _, err := k.Apply(ctx, text(definitions)); err != nil {
+	if _, err := k.Apply(ctx, r.text(definitions)); err != nil {
 		return err
 	}
 	if _, err := k.Run(ctx, "wait", "crd", "--all", "--for=condition=Established", "--timeout=1m"); err != nil {
 		return err
 	}
 	namespaces, rest := resources.Split(rest, func(o object) bool { return o.Kind() == "Namespace" })
-	if _, err := k.Apply(ctx, text(namespaces)); err != nil {
+	if _, err := k.Apply(ctx, r.text(namespaces)); err != nil {
 		return err
 	}
 	hooks, rest := resources.Split(rest, func(o object) bool { return strings.HasSuffix(o.Kind(), "WebhookConfiguration") })
@@ -59,30 +59,32 @@ func apply(ctx context.Context, k kubectl.Kubectl, all []object) error {
 	if err != nil {
 		return err
 	}
-	if _, err := k.Apply(ctx, text(append(rest, own...))); err != nil {
+	if _, err := k.Apply(ctx, r.text(append(rest, own...))); err != nil {
 		return err
 	}
-	_, err = k.Apply(ctx, text(hooks))
+	_, err = k.Apply(ctx, r.text(hooks))
 	return err
 }
 
 // importImages makes an image of each program that is asked for.
-func importImages(ctx context.Context, p place.Place, all []object) error {
+func importImages(ctx context.Context, p place.Place, all []object) (references, error) {
+	refs := references{}
 	var made []images.Image
-	for repository, path := range wanted(all) {
+	for _, path := range wanted(all) {
 		set := programs.Eventing
 		if strings.HasPrefix(path, servingModule) {
 			set = programs.Serving
 		}
 		dir, err := set.Dir(p.Root, p.Bin())
 		if err != nil {
-			return err
+			return nil, err
 		}
-		image, err := images.New(repository, tag, filepath.Join(dir, filepath.Base(path)))
+		image, err := images.New("dev.local/"+path, filepath.Join(dir, filepath.Base(path)), images.Quick)
 		if err != nil {
-			return err
+			return nil, err
 		}
+		refs[path] = image.Ref.String()
 		made = append(made, image)
 	}
-	return images.Load(ctx, images.Containerd(), made...)
+	return refs, images.Import(ctx, made...)
 }

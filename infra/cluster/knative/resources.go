@@ -21,8 +21,6 @@ var own []byte
 const (
 	servingModule    = "knative.dev/serving"
 	ingressNamespace = "millrace-test-ingress"
-	// tag is no version: what is behind it is what was built here.
-	tag = "built"
 )
 
 type object = resources.Object
@@ -84,18 +82,20 @@ func read(file string) ([]object, error) {
 	return all, nil
 }
 
-// text names images by where they are.
-func text(all []object) []byte {
-	return program.ReplaceAllFunc(resources.Text(all...), func(reference []byte) []byte {
-		return []byte(repository(string(reference)))
-	})
-}
-
 // program is how Knative's YAML names an image that is to be built.
 var program = regexp.MustCompile(`ko://(knative\.dev/[a-z_/-]+)`)
 
-// repository is where the image of a program is. Serving asks no registry about
-// names that begin so.
-func repository(reference string) string {
-	return "dev.local/" + strings.TrimPrefix(reference, "ko://") + ":" + tag
+// references are the images of programs. Serving asks no registry about names that
+// begin with dev.local.
+type references map[string]string
+
+// text names images by where they are. Those of programs that nobody uses here have
+// no other name than before.
+func (r references) text(all []object) []byte {
+	return program.ReplaceAllFunc(resources.Text(all...), func(found []byte) []byte {
+		if ref, ok := r[strings.TrimPrefix(string(found), "ko://")]; ok {
+			return []byte(ref)
+		}
+		return found
+	})
 }

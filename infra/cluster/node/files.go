@@ -19,7 +19,7 @@ func (n *node) writeFiles() error {
 	values := map[string]string{
 		"Run": place.Run, "State": n.p.State(), "Containerd": place.Containerd(),
 		"Bridge": place.Bridge, "Node": place.Node, "Pods": place.Pods, "Group": machine.Group,
-		"Kubeconfig": n.p.Kubeconfig(), "Authority": n.keys.authority(), "Pause": Pause,
+		"Kubeconfig": n.p.Kubeconfig(), "Authority": n.keys.authority(), "Pause": n.pause.Ref.String(),
 	}
 	if err := os.MkdirAll(n.p.State("cni"), 0o755); err != nil {
 		return err

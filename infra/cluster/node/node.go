@@ -9,6 +9,7 @@ import (
 
 	"golang.org/x/sync/errgroup"
 
+	"github.com/millrace/millrace/infra/cluster/images"
 	"github.com/millrace/millrace/infra/cluster/machine"
 	"github.com/millrace/millrace/infra/cluster/place"
 	"github.com/millrace/millrace/infra/cluster/programs"
@@ -20,6 +21,7 @@ type node struct {
 	p        place.Place
 	keys     keys
 	binaries struct{ kubernetes, coreDNS string }
+	pause    images.Image
 
 	keepers sync.WaitGroup // who keep programs running
 }
@@ -60,6 +62,9 @@ func (n *node) run(ctx context.Context, report stack.Reporter, ready func()) err
 		return fmt.Errorf("making certificates: %w", err)
 	}
 	if err := n.keys.writeKubeconfig(); err != nil {
+		return err
+	}
+	if err := n.makePause(); err != nil {
 		return err
 	}
 	if err := n.writeFiles(); err != nil {

@@ -8,20 +8,20 @@ import (
 	"github.com/millrace/millrace/infra/cluster/images"
 )
 
-// Pause is the image that holds each pod's namespaces.
-const Pause = "dev.local/cluster/pause:1"
+// makePause makes the image that holds each pod's namespaces.
+func (n *node) makePause() (err error) {
+	n.pause, err = images.New("dev.local/cluster/pause", filepath.Join(n.p.Bin(), "pause"), images.Quick)
+	return err
+}
 
-// importPause brings the one image that every pod needs, before the first pod.
+// importPause brings it there before the first pod.
 func (n *node) importPause(ctx context.Context) error {
-	image, err := images.New("dev.local/cluster/pause", "1", filepath.Join(n.p.Bin(), "pause"))
-	if err != nil {
-		return err
-	}
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
 		// Until the container runtime listens.
-		if err = images.Load(ctx, images.Containerd(), image); err == nil {
+		err := images.Import(ctx, n.pause)
+		if err == nil {
 			return nil
 		}
 		select {

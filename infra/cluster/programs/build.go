@@ -20,7 +20,7 @@ func Build(ctx context.Context, root, bin string, report stack.Reporter) error {
 		if _, err := os.Stat(dir); err == nil {
 			continue
 		}
-		done := report.Begin(fmt.Sprintf("building %s (about %d minutes on two cores, the first time)", s.Name, s.Minutes))
+		done := report.Begin(fmt.Sprintf("building %s (about %d min on two cores, the first time)", s.Name, s.Minutes))
 		err = s.build(ctx, root, dir)
 		done()
 		if err != nil {

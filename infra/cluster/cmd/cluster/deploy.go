@@ -15,7 +15,6 @@ import (
 
 	"github.com/millrace/millrace/infra/cli/terminal"
 	"github.com/millrace/millrace/infra/cluster/deploy"
-	"github.com/millrace/millrace/infra/cluster/images"
 	"github.com/millrace/millrace/infra/cluster/kubectl"
 	"github.com/millrace/millrace/infra/cluster/node"
 	"github.com/millrace/millrace/infra/cluster/place"
@@ -72,9 +71,6 @@ func (t target) options(p place.Place, k kubectl.Kubectl) (deploy.Options, error
 	if k.Config == p.Kubeconfig() {
 		o.Extra = stores
 		o.DatabaseURL, o.KafkaBrokers = node.DatabaseURL(), node.KafkaBrokers()
-		if o.Registry == "" && len(o.Load) == 0 {
-			o.Load = images.Containerd()
-		}
 		return o, nil
 	}
 	o.DatabaseURL = os.Getenv("DATABASE_URL")

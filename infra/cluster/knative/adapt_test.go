@@ -1,0 +1,67 @@
+package knative
+
+import (
+	"slices"
+	"strings"
+	"testing"
+
+	"github.com/millrace/millrace/infra/platform"
+)
+
+// loaded is all of Knative, from the module cache.
+func loaded(t *testing.T) []object {
+	t.Helper()
+	root, err := platform.FindRoot(".")
+	if err != nil {
+		t.Fatal(err)
+	}
+	all, err := load(t.Context(), root)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return all
+}
+
+func TestEveryImageOfAPodIsOneThatIsBuilt(t *testing.T) {
+	t.Parallel()
+	all := loaded(t)
+	refs := references{}
+	for _, path := range wanted(all) {
+		refs[path] = "dev.local/" + path + ":built"
+	}
+	for line := range strings.Lines(string(refs.text(all))) {
+		if strings.Contains(line, "image: ko://") || strings.Contains(line, "queue-sidecar-image: ko://") {
+			t.Errorf("nobody builds %s", strings.TrimSpace(line))
+		}
+	}
+}
+
+func TestKnativeLeavesTheCoresToOthers(t *testing.T) {
+	t.Parallel()
+	all := loaded(t)
+	deployments := slices.DeleteFunc(slices.Clone(all), func(o object) bool { return o.Kind() != "Deployment" })
+	if len(deployments) < 10 {
+		t.Errorf("only %d Deployments", len(deployments))
+	}
+	for _, o := range deployments {
+		containers, _ := o.At("spec", "template", "spec")["containers"].([]any)
+		for _, c := range containers {
+			if got := object(c.(map[string]any)).At("resources", "requests")["cpu"]; got != "10m" {
+				t.Errorf("%s asks for %v", o.Name(), got)
+			}
+		}
+	}
+}
+
+func TestKnativeIsToldWhoItsNetworkingLayerIs(t *testing.T) {
+	t.Parallel()
+	for _, o := range loaded(t) {
+		if o.Kind() == "ConfigMap" && o.Name() == "config-network" {
+			if got := o.At("data")["ingress-class"]; got != "millrace-test.ingress.networking.knative.dev" {
+				t.Errorf("ingress-class %v", got)
+			}
+			return
+		}
+	}
+	t.Error("there is no ConfigMap config-network")
+}
