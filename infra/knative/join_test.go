@@ -107,7 +107,7 @@ func (w redisWorld) start(t *testing.T, n, address int) {
 		t.Fatal(err)
 	}
 	// As the StatefulSet starts it.
-	node.cmd = exec.Command("redis-server", file, "--cluster-announce-ip", node.host, "--requirepass", "secret", "--masterauth", "secret", //nolint:gosec // paths and ports of this test
+	node.cmd = exec.Command("redis-server", file, "--cluster-announce-ip", node.host, "--requirepass", "secret", "--masterauth", "secret",
 		"--port", node.port, "--bind", node.host, "--cluster-node-timeout", "2000")
 	if err := node.cmd.Start(); err != nil {
 		t.Fatal(err)
@@ -149,7 +149,7 @@ func (w redisWorld) join(t *testing.T) string {
 func (w redisWorld) await(t *testing.T, n int, what string, so func(info, nodes string) bool) {
 	t.Helper()
 	ask := func(command string) string {
-		cmd := exec.Command("redis-cli", "-h", w[n].host, "-p", w[n].port, "cluster", command) //nolint:gosec // of this test
+		cmd := exec.Command("redis-cli", "-h", w[n].host, "-p", w[n].port, "cluster", command)
 		cmd.Env = append(os.Environ(), "REDISCLI_AUTH=secret")
 		out, _ := cmd.Output()
 		return string(out)

@@ -61,7 +61,8 @@ func checkPostgres(m manifests) (errs []error) {
 	if len(plugins) != 1 || len(backups) != 1 {
 		return append(errs, errors.New("PostgreSQL: there is not one archive with one schedule"))
 	}
-	plugin := unstructured.Unstructured{Object: plugins[0].(map[string]any)}
+	object, _ := plugins[0].(map[string]any)
+	plugin := unstructured.Unstructured{Object: object}
 	if text(&plugin, "isWALArchiver") != "true" || text(&plugin, "name") != text(backups[0], "spec", "pluginConfiguration", "name") {
 		fault("WAL and backups do not go the same way")
 	}

@@ -129,7 +129,9 @@ func TestSchemas(t *testing.T) {
 func writeSchema(t *testing.T, module, from, to, head string) {
 	t.Helper()
 	out, err := exec.CommandContext(t.Context(), "go", "mod", "download", "-json", module).Output()
-	var downloaded struct{ Dir string }
+	var downloaded struct {
+		Dir string `json:"Dir"`
+	}
 	if err := errors.Join(err, json.Unmarshal(out, &downloaded)); err != nil {
 		t.Fatalf("%s: %v: %s", module, err, out)
 	}
@@ -140,7 +142,8 @@ func writeSchema(t *testing.T, module, from, to, head string) {
 	}
 	versions, _, _ := unstructured.NestedSlice(object, "spec", "versions")
 	for _, v := range versions {
-		unstructured.RemoveNestedField(v.(map[string]any), "schema", "openAPIV3Schema", "properties", "status")
+		version, _ := v.(map[string]any)
+		unstructured.RemoveNestedField(version, "schema", "openAPIV3Schema", "properties", "status")
 	}
 	text, err = yaml.Marshal(plain(object, false))
 	if err := errors.Join(err, os.WriteFile(to, append([]byte(head), text...), 0o644)); err != nil {
