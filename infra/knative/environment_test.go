@@ -12,6 +12,9 @@ import (
 	corev1 "k8s.io/api/core/v1"
 )
 
+// errNotThere says that a variable is not set, and need not be.
+var errNotThere = errors.New("the manifests do not have it, and it is optional")
+
 // environment is what the process is told, with the values that it has in a
 // cluster as far as the manifests say.
 func (p pod) environment(m manifests) (environment map[string]string, errs []error) {
@@ -25,6 +28,9 @@ func (p pod) environment(m manifests) (environment map[string]string, errs []err
 	}
 	for _, v := range p.container().Env {
 		value, err := p.value(m, v)
+		if errors.Is(err, errNotThere) {
+			continue
+		}
 		if err != nil {
 			errs = append(errs, fmt.Errorf("%s: %s: %w", p.name, v.Name, err))
 			continue
@@ -40,6 +46,9 @@ func (p pod) value(m manifests, v corev1.EnvVar) (string, error) {
 		return v.Value, nil
 	case from.ConfigMapKeyRef != nil:
 		configMap, _ := find[*corev1.ConfigMap](m, from.ConfigMapKeyRef.Name)
+		if configMap == nil && from.ConfigMapKeyRef.Optional != nil && *from.ConfigMapKeyRef.Optional {
+			return "", errNotThere
+		}
 		if configMap == nil {
 			return "", fmt.Errorf("there is no ConfigMap %s", from.ConfigMapKeyRef.Name)
 		}

@@ -32,6 +32,9 @@ import (
 // buckets is over how many rows an aggregate that everybody touches is spread.
 const buckets = 64
 
+// began is when the process did, but for the few milliseconds before Go runs.
+var began = time.Now()
+
 // Main runs the process of a function until SIGTERM or an interrupt.
 func Main(fn function.Definition) {
 	log := slog.New(slog.NewJSONHandler(os.Stderr, nil)).With("function", fn.FunctionName())
@@ -134,7 +137,7 @@ func serve(ctx context.Context, listener net.Listener, s *process, relay *outbox
 	relaying.Go(func() { relay.Run(relayContext) })
 	relaying.Go(func() { s.watchBacklog(relayContext, relay, log) })
 
-	log.Info("ready", "address", listener.Addr().String())
+	log.Info("ready", "address", listener.Addr().String(), "took", time.Since(began).String())
 	web := server.New(s.handler(ctx, pool), s.config.RequestTimeout+10*time.Second)
 	err := server.Serve(ctx, listener, web, s.config.DrainTimeout)
 	s.stop()
