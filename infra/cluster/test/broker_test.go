@@ -1,0 +1,116 @@
+package test_test
+
+import (
+	"bytes"
+	"context"
+	"fmt"
+	"io"
+	"net/http"
+	"testing"
+	"time"
+
+	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+	"k8s.io/apimachinery/pkg/runtime/schema"
+
+	"github.com/millrace/millrace/infra/traffic"
+	"github.com/millrace/millrace/shared/event"
+)
+
+// fromZero is how long events may take from their way in to their effect, with a
+// cold start of each function.
+const fromZero = 2 * time.Minute
+
+// An event posted to the Broker goes by Trigger to triggers/http, into Kafka, and by
+// the batch trigger to its function, which is at zero pods.
+func TestBrokerToEffectFromZero(t *testing.T) {
+	w := join(t)
+	s := ofAll(t, 120)
+	s.Sequences = true // a Broker keeps no order
+	sent := recordsOf(t, s)
+	byFamily(t, sent)
+	w.awaitZero(t, functions()...)
+	before := w.channel(t)
+	url := w.brokerURL(t)
+	for _, r := range sent {
+		w.post(t, url, r.Event)
+	}
+	t.Logf("the Broker has taken %d events", len(sent))
+	w.awaitEffect(t, sent, before)
+	pods, err := w.pods(t.Context(), functions()...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Logf("pods that were woken: %s", names(pods))
+	w.check(t, nil)
+}
+
+// awaitEffect returns when all is decided. What a channel that was killed has lost
+// never came to triggers/http.
+func (w *world) awaitEffect(t *testing.T, sent []traffic.Record, before string) {
+	t.Helper()
+	await(t, "every event has its effect", fromZero, func(ctx context.Context) (string, error) {
+		left, err := w.undecided(ctx, sent)
+		if len(left) == 0 || err != nil {
+			return "", err
+		}
+		if now := w.channel(t); now != before {
+			t.Logf("THE CHANNEL WAS RESTARTED, and %d events may be lost in it", len(left))
+			byFamily(t, sent)
+			return "", nil
+		}
+		return fmt.Sprintf("%d of %d are not decided", len(left), len(sent)), nil
+	})
+}
+
+// channel tells whether the in-memory channel has lived on.
+func (w *world) channel(t *testing.T) string {
+	t.Helper()
+	list, err := w.kube.CoreV1().Pods("knative-eventing").List(t.Context(), metav1.ListOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return lives(list.Items)
+}
+
+func (w *world) brokerURL(t *testing.T) string {
+	t.Helper()
+	brokers := schema.GroupVersionResource{Group: "eventing.knative.dev", Version: "v1", Resource: "brokers"}
+	broker, err := w.knative.Resource(brokers).Namespace(namespace).Get(t.Context(), "millrace", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	url, _, _ := unstructured.NestedString(broker.Object, "status", "address", "url")
+	if url == "" {
+		t.Fatal("the Broker has no address: is it ready?")
+	}
+	return url
+}
+
+// post has an event taken.
+func (w *world) post(t *testing.T, url string, e *event.Event) {
+	t.Helper()
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, bytes.NewReader(event.AppendJSON(nil, e)))
+	if err != nil {
+		t.Fatal(err)
+	}
+	request.Header.Set("Content-Type", "application/cloudevents+json")
+	status, body := w.do(t, request)
+	if status != http.StatusAccepted {
+		t.Fatalf("%s answers %d: %s", url, status, body)
+	}
+}
+
+func (w *world) do(t *testing.T, request *http.Request) (status int, body string) {
+	t.Helper()
+	response, err := w.http.Do(request)
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer func() { _ = response.Body.Close() }()
+	text, err := io.ReadAll(response.Body)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return response.StatusCode, string(text)
+}
