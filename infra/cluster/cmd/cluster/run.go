@@ -8,6 +8,7 @@ import (
 	"os"
 	"os/exec"
 	"path/filepath"
+	"strconv"
 	"strings"
 	"sync"
 	"syscall"
@@ -96,6 +97,7 @@ func spawn(p place.Place, report *terminal.Reporter) (err error) {
 	command.Dir, command.Stdout, command.Stderr = p.Root, log, log
 	command.ExtraFiles = []*os.File{out}
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}
+	keepFilesHere()
 	if err := errors.Join(command.Start(), out.Close()); err != nil {
 		return err
 	}
@@ -104,6 +106,20 @@ func spawn(p place.Place, report *terminal.Reporter) (err error) {
 	}
 	text, _ := os.ReadFile(p.Log("node"))
 	return fmt.Errorf("the node did not start: %s", strings.TrimSpace(string(text)))
+}
+
+// keepFilesHere keeps from what is started the files that whoever started us left
+// open: a lock among them would be held for as long as the cluster runs.
+func keepFilesHere() {
+	open, err := os.ReadDir("/proc/self/fd")
+	if err != nil {
+		return
+	}
+	for _, entry := range open {
+		if fd, err := strconv.Atoi(entry.Name()); err == nil && fd > 2 {
+			syscall.CloseOnExec(fd)
+		}
+	}
 }
 
 // follow reports what is told, and whether it came to ready.
