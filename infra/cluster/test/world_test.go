@@ -41,12 +41,19 @@ var connected = sync.OnceValues(connect)
 // join returns the world when nothing is on its way in it.
 func join(t *testing.T) *world {
 	t.Helper()
+	w := look(t)
+	w.restore(t)
+	w.settle(t)
+	return w
+}
+
+// look returns the world as it is, for those who change nothing in it.
+func look(t *testing.T) *world {
+	t.Helper()
 	w, err := connected()
 	if err != nil {
 		t.Fatalf("NOT TESTED: there is no cluster with Millrace on it: %v (go tool task cluster:up cluster:deploy; docs/cluster.md)", err)
 	}
-	w.restore(t)
-	w.settle(t)
 	return w
 }
 

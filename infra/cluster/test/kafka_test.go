@@ -1,0 +1,41 @@
+package test_test
+
+import (
+	"testing"
+
+	"github.com/twmb/franz-go/pkg/kadm"
+	"github.com/twmb/franz-go/pkg/kgo"
+
+	"github.com/millrace/millrace/infra/records"
+	"github.com/millrace/millrace/infra/topics"
+	"github.com/millrace/millrace/infra/traffic/produce"
+	"github.com/millrace/millrace/shared/kafka"
+)
+
+func (w *world) producer(t *testing.T) *produce.Producer {
+	t.Helper()
+	p, err := produce.New(w.brokers, kafka.Security{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	return p
+}
+
+// extents counts a function's records: taken, and waiting.
+func (w *world) extents(t *testing.T, function string) (done, left int64) {
+	t.Helper()
+	client, err := kgo.NewClient(kgo.SeedBrokers(w.brokers...))
+	if err != nil {
+		t.Fatal(err)
+	}
+	defer client.Close()
+	all, err := records.Extents(t.Context(), kadm.NewClient(client), topics.Events(function), group(function))
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, x := range all {
+		done += x.Committed
+		left += x.End - x.Committed
+	}
+	return done, left
+}
