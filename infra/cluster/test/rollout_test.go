@@ -1,0 +1,163 @@
+package test_test
+
+import (
+	"bufio"
+	"bytes"
+	"context"
+	"fmt"
+	"net/http"
+	"strconv"
+	"strings"
+	"testing"
+	"time"
+
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+)
+
+// A new revision is reached by its tag before it has traffic; then it has 10% of it,
+// 50%, all, and none again, under load, and not one request fails.
+func TestRollout(t *testing.T) {
+	w := join(t)
+	t.Cleanup(func() { w.restore(t) })
+	before := w.awaitService(t, "trade")
+	load := w.callers(t, "trade")
+	w.change(t, "trade", func(spec map[string]any) {
+		setContainer(spec, map[string]any{"env": map[string]any{"name": "TEST_ROUND", "value": time.Now().String()}})
+		spec["traffic"] = []any{share(before, 100), map[string]any{"tag": "candidate", "latestRevision": true, "percent": int64(0)}}
+	})
+	after := w.awaitService(t, "trade")
+	w.callByTag(t, "candidate-trade")
+	for _, c := range []struct {
+		percent     int64
+		least, most float64
+	}{{0, 0, 0}, {10, 0.02, 0.25}, {50, 0.3, 0.7}, {100, 1, 1}, {0, 0, 0}} {
+		w.divide(t, share(before, 100-c.percent), share(after, c.percent))
+		part := w.partOf(t, load, before, after)
+		t.Logf("%d%%: %s has %.0f%% of the requests", c.percent, after, 100*part)
+		if part < c.least || part > c.most {
+			t.Errorf("%s has %.2f of the requests, with %d%% of the traffic", after, part, c.percent)
+		}
+	}
+	sent := load.end(t)
+	w.restore(t)
+	w.check(t, sent)
+}
+
+// A revision that never is ready never has traffic, though all is to go to the newest.
+func TestUnreadyRevision(t *testing.T) {
+	w := join(t)
+	t.Cleanup(func() { w.restore(t) })
+	before := w.awaitService(t, "trade")
+	load := w.callers(t, "trade")
+	load.await(t, 50)
+	w.change(t, "trade", func(spec map[string]any) {
+		setContainer(spec, map[string]any{"readinessProbe": map[string]any{
+			"httpGet": map[string]any{"path": "/health/none", "port": int64(0)}, "periodSeconds": int64(1),
+		}})
+	})
+	w.awaitUnready(t, before)
+	load.await(t, 300)
+	service, err := w.service(t.Context(), "trade")
+	if err != nil {
+		t.Fatal(err)
+	}
+	traffic, _, _ := unstructured.NestedSlice(service.Object, "status", "traffic")
+	if got := text(service, "status", "latestReadyRevisionName"); got != before {
+		t.Errorf("%s is ready", got)
+	}
+	if len(traffic) != 1 || traffic[0].(map[string]any)["revisionName"] != before {
+		t.Errorf("traffic goes to %v", traffic)
+	}
+	newest := text(service, "status", "latestCreatedRevisionName")
+	if n := w.decidedBy(t, newest); n != 0 {
+		t.Errorf("%s has decided %.0f events", newest, n)
+	}
+	sent := load.end(t)
+	w.restore(t)
+	w.check(t, sent)
+}
+
+func share(revision string, percent int64) map[string]any {
+	return map[string]any{"revisionName": revision, "percent": percent}
+}
+
+// divide returns when the traffic is divided.
+func (w *world) divide(t *testing.T, shares ...any) {
+	t.Helper()
+	w.change(t, "trade", func(spec map[string]any) { spec["traffic"] = shares })
+	w.awaitService(t, "trade")
+}
+
+// callByTag reaches a revision by the name of its own.
+func (w *world) callByTag(t *testing.T, name string) {
+	t.Helper()
+	url := "http://" + name + "." + namespace + ".svc.cluster.local/health/readiness"
+	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
+	if err != nil {
+		t.Fatal(err)
+	}
+	status, body := w.do(t, request)
+	t.Logf("%s answers %d", url, status)
+	if status != http.StatusOK {
+		t.Errorf("%s answers %d: %s", url, status, body)
+	}
+}
+
+// partOf is what part of 200 requests the pods of the second revision have. Where
+// the gateway learns of new shares a little late, the first ones do not count.
+func (w *world) partOf(t *testing.T, load *callers, first, second string) float64 {
+	t.Helper()
+	load.await(t, 30)
+	ones, others := w.decidedBy(t, first), w.decidedBy(t, second)
+	load.await(t, 200)
+	// A pod that went meanwhile has taken its count with it.
+	ones, others = max(0, w.decidedBy(t, first)-ones), max(0, w.decidedBy(t, second)-others)
+	return others / max(1, ones+others)
+}
+
+// decidedBy counts the events that the pods of a revision have decided.
+func (w *world) decidedBy(t *testing.T, revision string) (count float64) {
+	t.Helper()
+	pods, err := w.pods(t.Context(), "trade")
+	if err != nil {
+		t.Fatal(err)
+	}
+	for _, pod := range pods {
+		if pod.Labels["serving.knative.dev/revision"] != revision || own(&pod).State.Running == nil || pod.DeletionTimestamp != nil {
+			continue
+		}
+		metrics, err := w.kube.CoreV1().Pods(namespace).ProxyGet("http", pod.Name, "8080", "/metrics", nil).DoRaw(t.Context())
+		if err != nil {
+			t.Fatal(err)
+		}
+		count += sum(metrics, "millrace_events_total{")
+	}
+	return count
+}
+
+func sum(metrics []byte, prefix string) (total float64) {
+	for lines := bufio.NewScanner(bytes.NewReader(metrics)); lines.Scan(); {
+		if line := lines.Text(); strings.HasPrefix(line, prefix) {
+			value, _ := strconv.ParseFloat(line[strings.LastIndexByte(line, ' ')+1:], 64)
+			total += value
+		}
+	}
+	return total
+}
+
+// awaitUnready returns when the process of a newer revision runs and its pod is not ready.
+func (w *world) awaitUnready(t *testing.T, before string) {
+	t.Helper()
+	await(t, "a newer revision runs without being ready", 2*time.Minute, func(ctx context.Context) (string, error) {
+		pods, err := w.pods(ctx, "trade")
+		for i := range pods {
+			if pods[i].Labels["serving.knative.dev/revision"] != before && own(&pods[i]).State.Running != nil {
+				if ready(pods[i:i+1]) != 0 {
+					return "", fmt.Errorf("%s is ready", pods[i].Name)
+				}
+				return "", nil
+			}
+		}
+		return "it does not run", err
+	})
+}
