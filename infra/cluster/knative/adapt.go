@@ -43,7 +43,8 @@ func adapt(all []object) []object {
 func freeCPU(deployment object) {
 	containers, _ := deployment.At("spec", "template", "spec")["containers"].([]any)
 	for _, container := range containers {
-		object(container.(map[string]any)).At("resources", "requests")["cpu"] = "10m"
+		fields, _ := container.(map[string]any)
+		object(fields).At("resources", "requests")["cpu"] = "10m"
 	}
 }
 

@@ -46,7 +46,8 @@ func TestKnativeLeavesTheCoresToOthers(t *testing.T) {
 	for _, o := range deployments {
 		containers, _ := o.At("spec", "template", "spec")["containers"].([]any)
 		for _, c := range containers {
-			if got := object(c.(map[string]any)).At("resources", "requests")["cpu"]; got != "10m" {
+			fields, _ := c.(map[string]any)
+			if got := object(fields).At("resources", "requests")["cpu"]; got != "10m" {
 				t.Errorf("%s asks for %v", o.Name(), got)
 			}
 		}

@@ -38,10 +38,10 @@ var folders = []string{
 // before is what is put back.
 type before struct {
 	// Data is the folder of the cluster that runs.
-	Data     string
-	Settings map[string]string
+	Data     string            `json:"data"`
+	Settings map[string]string `json:"settings"`
 	// Absent are the folders that there were not.
-	Absent []string
+	Absent []string `json:"absent"`
 }
 
 func beforeFile() string { return filepath.Join(place.Run, "before.json") }
@@ -106,7 +106,7 @@ func set(name, value string) error {
 	file := filepath.Join("/proc/sys", name)
 	now, err := os.ReadFile(file)
 	if err != nil || strings.TrimSpace(string(now)) == value {
-		return nil
+		return nil //nolint:nilerr // what is gone needs no value
 	}
 	return os.WriteFile(file, []byte(value), 0o644)
 }

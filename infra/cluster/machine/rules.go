@@ -29,7 +29,7 @@ func removeNetwork(ctx context.Context) error {
 func removeRules(ctx context.Context, family string) error {
 	saved, err := exec.CommandContext(ctx, family+"-save", "--counters").Output()
 	if err != nil {
-		return nil // nothing of that family
+		return nil //nolint:nilerr // nothing of that family
 	}
 	kept, changed := withoutOurs(string(saved))
 	if !changed {

@@ -38,5 +38,5 @@ func (k keys) writeKubeconfig() error {
 		}
 		encoded = append(encoded, base64.StdEncoding.EncodeToString(text))
 	}
-	return os.WriteFile(k.p.Kubeconfig(), fmt.Appendf(nil, kubeconfig, encoded...), 0o600)
+	return os.WriteFile(k.p.Kubeconfig(), fmt.Appendf(nil, kubeconfig, encoded...), 0o600) //nolint:gosec // its path is the checkout's
 }

@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"errors"
-	"fmt"
 	"net"
 	"os"
 	"path/filepath"
@@ -95,5 +94,5 @@ func openLog(p place.Place, name string) (*os.File, error) {
 
 // DatabaseURL is where PostgreSQL is.
 func DatabaseURL() string {
-	return fmt.Sprintf("postgres://millrace:millrace@%s:%d/millrace", place.Node, place.PostgresPort)
+	return "postgres://millrace:millrace@" + net.JoinHostPort(place.Node, strconv.Itoa(place.PostgresPort)) + "/millrace"
 }

@@ -31,13 +31,11 @@ type target struct {
 }
 
 func newDeploy() *cobra.Command {
-	var t target
+	t := &target{}
 	command := &cobra.Command{
 		Use: "deploy", Args: cobra.NoArgs,
 		Short: "Put Millrace on the test cluster, or on the one that KUBECONFIG names",
-		RunE: here(func(ctx context.Context, p place.Place, report *terminal.Reporter) error {
-			return t.deploy(ctx, p, report)
-		}),
+		RunE:  here(t.deploy),
 	}
 	flags := command.Flags()
 	flags.StringVar(&t.overlay, "overlay", "infra/knative/overlays/local/batch-trigger", "folder of the kustomization to apply")
@@ -46,7 +44,7 @@ func newDeploy() *cobra.Command {
 	return command
 }
 
-func (t target) deploy(ctx context.Context, p place.Place, report *terminal.Reporter) error {
+func (t *target) deploy(ctx context.Context, p place.Place, report *terminal.Reporter) error {
 	began := time.Now()
 	k, err := chosen(p)
 	if err != nil {
@@ -63,7 +61,7 @@ func (t target) deploy(ctx context.Context, p place.Place, report *terminal.Repo
 	return nil
 }
 
-func (t target) options(p place.Place, k kubectl.Kubectl) (deploy.Options, error) {
+func (t *target) options(p place.Place, k kubectl.Kubectl) (deploy.Options, error) {
 	o := deploy.Options{Overlay: t.overlay, Registry: t.registry, Load: strings.Fields(t.load)}
 	if !filepath.IsAbs(o.Overlay) {
 		o.Overlay = filepath.Join(p.Root, o.Overlay)

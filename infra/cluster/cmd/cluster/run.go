@@ -93,7 +93,7 @@ func spawn(p place.Place, report *terminal.Reporter) (err error) {
 		return err
 	}
 	defer func() { _ = progress.Close() }()
-	command := exec.Command(self, "run")
+	command := exec.CommandContext(context.Background(), self, "run") // it lives longer than we do
 	command.Dir, command.Stdout, command.Stderr = p.Root, log, log
 	command.ExtraFiles = []*os.File{out}
 	command.SysProcAttr = &syscall.SysProcAttr{Setsid: true}

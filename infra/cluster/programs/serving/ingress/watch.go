@@ -84,14 +84,14 @@ func watch(ctx context.Context) (*cluster, error) {
 }
 
 func serviceOf(object any) ([]string, error) {
-	slice := object.(*discoveryv1.EndpointSlice)
+	slice, _ := object.(*discoveryv1.EndpointSlice)
 	return []string{slice.Namespace + "/" + slice.Labels[discoveryv1.LabelServiceName]}, nil
 }
 
 // changed routes first and says so then: who sees a KIngress ready may rely on it.
 func (c *cluster) changed(ctx context.Context, object any) {
 	c.rebuild()
-	ingress := object.(*v1alpha1.Ingress)
+	ingress, _ := object.(*v1alpha1.Ingress)
 	if ingress.Annotations[networking.IngressClassAnnotationKey] != class || ingress.IsReady() {
 		return
 	}
@@ -120,7 +120,8 @@ func (c *cluster) addresses(backend v1alpha1.IngressBackend) []string {
 	if err != nil || !found {
 		return nil
 	}
-	port := portName(object.(*corev1.Service), backend)
+	service, _ := object.(*corev1.Service)
+	port := portName(service, backend)
 	slicesFound, err := c.slices.ByIndex(byService, key)
 	if err != nil {
 		return nil
