@@ -1,6 +1,6 @@
 // Package test is nothing but this text. The tests of this module show on a real
 // Kubernetes with real Knative what no simulation shows: Millrace as it is
-// deployed, from zero pods to a spike and back.
+// deployed, from zero pods.
 //
 //	go tool task cluster:test
 //
