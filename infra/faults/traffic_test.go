@@ -13,8 +13,6 @@ import (
 	"github.com/millrace/millrace/infra/stack/stacktest"
 	"github.com/millrace/millrace/infra/topics"
 	"github.com/millrace/millrace/shared/event"
-	"github.com/millrace/millrace/shared/outbox"
-	"github.com/millrace/millrace/shared/views"
 )
 
 // now is when the events of the tests happened.
@@ -93,15 +91,9 @@ func (w *world) holds(t *testing.T) {
 	w.settle(t)
 	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
 	defer cancel()
-	// The outbox says nothing of a Redis that has lost everything.
-	stacktest.Eventually(t, time.Minute, "Redis to be rebuilt", func(ctx context.Context) bool {
-		epoch, err := outbox.Epoch(ctx, w.deps.Pool)
-		if err != nil {
-			return false
-		}
-		masters, err := views.CheckEpoch(ctx, w.deps.Redis, epoch)
-		return err == nil && len(masters) == 0
-	})
+	if err := invariants.AwaitViews(ctx, w.deps); err != nil {
+		t.Fatal(err)
+	}
 	deps := w.deps
 	w.mu.Lock()
 	deps.Sent = slices.Values(w.sent)
