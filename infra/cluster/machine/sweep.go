@@ -15,6 +15,7 @@ import (
 
 	"github.com/millrace/millrace/infra/cluster/place"
 	"github.com/millrace/millrace/infra/stack/process"
+	"github.com/millrace/millrace/shared/fault"
 )
 
 // Sweep removes all that a cluster has left, whether it ended well or not, and
@@ -29,7 +30,7 @@ func Sweep(ctx context.Context) error {
 	err = errors.Join(
 		endContainers(ctx),
 		unmount(place.Run, state),
-		removeGroups(),
+		removeGroups(ctx),
 		removeNetwork(ctx),
 		was.restore(),
 		os.RemoveAll(state),
@@ -45,8 +46,6 @@ func Sweep(ctx context.Context) error {
 func endContainers(ctx context.Context) error {
 	ctx, cancel := context.WithTimeout(ctx, 30*time.Second)
 	defer cancel()
-	tick := time.NewTicker(50 * time.Millisecond)
-	defer tick.Stop()
 	for {
 		left := slices.Concat(shims(), inGroups())
 		if len(left) == 0 {
@@ -55,10 +54,8 @@ func endContainers(ctx context.Context) error {
 		for _, pid := range left {
 			_ = syscall.Kill(pid, syscall.SIGKILL) // it may have ended by now
 		}
-		select {
-		case <-ctx.Done():
+		if !fault.Pause(ctx, 50*time.Millisecond) {
 			return fmt.Errorf("processes %v do not end", left)
-		case <-tick.C:
 		}
 	}
 }
@@ -124,7 +121,7 @@ func unmount(folders ...string) error {
 }
 
 // removeGroups removes the groups, the innermost first.
-func removeGroups() error {
+func removeGroups(ctx context.Context) error {
 	var errs []error
 	for _, group := range groups() {
 		var all []string
@@ -136,7 +133,7 @@ func removeGroups() error {
 		})
 		slices.Reverse(all)
 		for _, folder := range all {
-			errs = append(errs, removeGroup(folder))
+			errs = append(errs, removeGroup(ctx, folder))
 		}
 	}
 	return errors.Join(errs...)
@@ -144,10 +141,11 @@ func removeGroups() error {
 
 // removeGroup tries for a while: the kernel lets go of a process some moments after
 // it has ended.
-func removeGroup(folder string) error {
+func removeGroup(ctx context.Context, folder string) error {
+	ctx, cancel := context.WithTimeout(ctx, 5*time.Second)
+	defer cancel()
 	err := syscall.Rmdir(folder)
-	for deadline := time.Now().Add(5 * time.Second); errors.Is(err, syscall.EBUSY) && time.Now().Before(deadline); {
-		time.Sleep(20 * time.Millisecond)
+	for errors.Is(err, syscall.EBUSY) && fault.Pause(ctx, 20*time.Millisecond) {
 		err = syscall.Rmdir(folder)
 	}
 	if errors.Is(err, fs.ErrNotExist) {

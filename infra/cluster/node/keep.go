@@ -8,6 +8,7 @@ import (
 	"time"
 
 	"github.com/millrace/millrace/infra/stack/process"
+	"github.com/millrace/millrace/shared/fault"
 )
 
 // program is one that runs as long as the node does.
@@ -23,10 +24,7 @@ func (n *node) keep(life context.Context, p program) {
 			if err := n.once(life, p); err != nil {
 				slog.Error("will be started again", "program", p.name, "error", err)
 			}
-			select {
-			case <-life.Done():
-			case <-time.After(time.Second):
-			}
+			fault.Pause(life, time.Second)
 		}
 	})
 }
@@ -52,19 +50,26 @@ func (n *node) once(life context.Context, p program) error {
 // patience is for a machine on which much else runs.
 const patience = 3 * time.Minute
 
-// await asks until the answer is yes.
-func (n *node) await(ctx context.Context, name string, question process.Spec) error {
+// patiently tries until it succeeds, or patience is at its end.
+func patiently(ctx context.Context, try func(context.Context) error) error {
 	ctx, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
 	for {
-		_, err := process.Run(ctx, question)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return fmt.Errorf("%s is not ready (%s): %w", name, n.p.Log(name), err)
-		case <-time.After(200 * time.Millisecond):
+		err := try(ctx)
+		if err == nil || !fault.Pause(ctx, 200*time.Millisecond) {
+			return err
 		}
 	}
+}
+
+// await asks until the answer is yes.
+func (n *node) await(ctx context.Context, name string, question process.Spec) error {
+	err := patiently(ctx, func(ctx context.Context) error {
+		_, err := process.Run(ctx, question)
+		return err
+	})
+	if err != nil {
+		return fmt.Errorf("%s is not ready (%s): %w", name, n.p.Log(name), err)
+	}
+	return nil
 }

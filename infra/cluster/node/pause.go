@@ -3,7 +3,6 @@ package node
 import (
 	"context"
 	"path/filepath"
-	"time"
 
 	"github.com/millrace/millrace/infra/cluster/images"
 )
@@ -14,20 +13,8 @@ func (n *node) makePause() (err error) {
 	return err
 }
 
-// importPause brings it there before the first pod.
+// importPause brings it there before the first pod, once the container runtime
+// listens.
 func (n *node) importPause(ctx context.Context) error {
-	ctx, cancel := context.WithTimeout(ctx, patience)
-	defer cancel()
-	for {
-		// Until the container runtime listens.
-		err := images.Import(ctx, n.pause)
-		if err == nil {
-			return nil
-		}
-		select {
-		case <-ctx.Done():
-			return err
-		case <-time.After(200 * time.Millisecond):
-		}
-	}
+	return patiently(ctx, func(ctx context.Context) error { return images.Import(ctx, n.pause) })
 }
