@@ -2,6 +2,7 @@ package test_test
 
 import (
 	"context"
+	"fmt"
 	"iter"
 	"slices"
 	"testing"
@@ -11,6 +12,7 @@ import (
 
 	families "github.com/millrace/millrace/functions"
 	"github.com/millrace/millrace/infra/invariants"
+	"github.com/millrace/millrace/infra/platform"
 	"github.com/millrace/millrace/infra/topics"
 	"github.com/millrace/millrace/infra/traffic"
 	"github.com/millrace/millrace/shared/function"
@@ -24,7 +26,7 @@ const toRest = 5 * time.Minute
 func (w *world) deps() invariants.Deps {
 	groups := map[string]string{}
 	for _, name := range functions() {
-		groups[topics.Events(name)] = group(name)
+		groups[topics.Events(name)] = platform.ConsumerGroup(name)
 	}
 	return invariants.Deps{Pool: w.pool, Redis: w.redis, Brokers: w.brokers, Functions: families.All(), ConsumerGroups: groups}
 }
@@ -96,6 +98,18 @@ func (w *world) undecided(ctx context.Context, sent []traffic.Record) ([]traffic
 		left = slices.Delete(left, n, n+1)
 	}
 	return left, err
+}
+
+// awaitDecided returns when all of the records' events have had their effect.
+func (w *world) awaitDecided(t *testing.T, within time.Duration, sent []traffic.Record) {
+	t.Helper()
+	await(t, "every event is decided", within, func(ctx context.Context) (string, error) {
+		left, err := w.undecided(ctx, sent)
+		if len(left) == 0 || err != nil {
+			return "", err
+		}
+		return fmt.Sprintf("%d of %d are not", len(left), len(sent)), nil
+	})
 }
 
 const orderOfEffect = `

@@ -40,13 +40,7 @@ func TestDeadFunction(t *testing.T) {
 	w.holdWaiting(t, "trade")
 	t.Logf("%d events of the dead function wait in Kafka", len(left))
 	w.setMood(t, "20s")
-	await(t, "the events that waited are decided", 3*time.Minute, func(ctx context.Context) (string, error) {
-		left, err := w.undecided(ctx, sent)
-		if len(left) == 0 || err != nil {
-			return "", err
-		}
-		return fmt.Sprintf("%d are not", len(left)), nil
-	})
+	w.awaitDecided(t, 3*time.Minute, sent)
 	w.check(t, sent)
 	w.checkOrder(t, sent)
 }

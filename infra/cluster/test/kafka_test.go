@@ -6,6 +6,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/millrace/millrace/infra/platform"
 	"github.com/millrace/millrace/infra/records"
 	"github.com/millrace/millrace/infra/topics"
 	"github.com/millrace/millrace/infra/traffic/produce"
@@ -29,7 +30,7 @@ func (w *world) extents(t *testing.T, function string) (done, left int64) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	all, err := records.Extents(t.Context(), kadm.NewClient(client), topics.Events(function), group(function))
+	all, err := records.Extents(t.Context(), kadm.NewClient(client), topics.Events(function), platform.ConsumerGroup(function))
 	if err != nil {
 		t.Fatal(err)
 	}

@@ -1,12 +1,12 @@
 package test_test
 
 import (
-	"context"
 	"fmt"
 	"os/exec"
 	"strings"
 	"testing"
 
+	"github.com/millrace/millrace/infra/stack/stacktest"
 	"github.com/millrace/millrace/infra/topics"
 	"github.com/millrace/millrace/infra/traffic"
 	"github.com/millrace/millrace/shared/event"
@@ -15,10 +15,7 @@ import (
 // Events that kcat produces reach functions at zero pods through the batch trigger,
 // in order, each once.
 func TestKcatToEffectFromZero(t *testing.T) {
-	kcat, err := exec.LookPath("kcat")
-	if err != nil {
-		t.Skip("NOT TESTED: there is no kcat here; install it (Debian: apt-get install kcat)")
-	}
+	kcat := stacktest.Kcat(t)
 	w := join(t)
 	// Without sequences Kafka's order is all there is.
 	sent := recordsOf(t, ofAll(t, 300))
@@ -27,13 +24,7 @@ func TestKcatToEffectFromZero(t *testing.T) {
 		w.produce(t, kcat, topics.Events(name), of)
 		t.Logf("kcat has produced %d events to %s", len(of), topics.Events(name))
 	}
-	await(t, "every event has its effect", fromZero, func(ctx context.Context) (string, error) {
-		left, err := w.undecided(ctx, sent)
-		if len(left) == 0 || err != nil {
-			return "", err
-		}
-		return fmt.Sprintf("%d of %d are not decided", len(left), len(sent)), nil
-	})
+	w.awaitDecided(t, fromZero, sent)
 	w.check(t, sent)
 	w.checkOrder(t, sent)
 }

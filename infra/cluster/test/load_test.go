@@ -1,38 +1,30 @@
 package test_test
 
 import (
-	"sync/atomic"
 	"testing"
 	"time"
 
 	"github.com/millrace/millrace/infra/traffic"
 	"github.com/millrace/millrace/infra/traffic/produce"
-	"github.com/millrace/millrace/shared/kafka"
 )
 
 // load is traffic on its way into Kafka, at its pace.
 type load struct {
-	count atomic.Int64 // handed over
-	slow  atomic.Int64 // how many times slower than its settings say
 	end   chan struct{}
 	ended chan struct{}
 	sent  []traffic.Record // all of it, once it has ended
 	err   error
 }
 
-// begin sends traffic until it ends, or is told to.
+// begin sends traffic until it is told to stop.
 func (w *world) begin(t *testing.T, s traffic.Settings) *load {
 	t.Helper()
 	g, err := traffic.New(s)
 	if err != nil {
 		t.Fatal(err)
 	}
-	producer, err := produce.New(w.brokers, kafka.Security{})
-	if err != nil {
-		t.Fatal(err)
-	}
+	producer := w.producer(t)
 	l := &load{end: make(chan struct{}), ended: make(chan struct{})}
-	l.slow.Store(1)
 	t.Cleanup(func() { <-l.ended }) // a test that fails ends its context before
 	go func() {
 		defer close(l.ended)
@@ -45,20 +37,17 @@ func (w *world) begin(t *testing.T, s traffic.Settings) *load {
 }
 
 func (l *load) run(t *testing.T, g *traffic.Generator, p *produce.Producer) error {
-	var due time.Duration
-	began, last := time.Now(), time.Duration(0)
+	began := time.Now()
 	for {
 		r, more := g.Next()
 		if !more {
 			return nil
 		}
-		due += (r.At - last) * time.Duration(l.slow.Load())
-		last = r.At
 		select {
 		case <-l.end:
 			g.End()
 		default:
-			if !produce.Await(t.Context(), began, due) {
+			if !produce.Await(t.Context(), began, r.At) {
 				return t.Context().Err()
 			}
 		}
@@ -66,7 +55,6 @@ func (l *load) run(t *testing.T, g *traffic.Generator, p *produce.Producer) erro
 			return err
 		}
 		l.sent = append(l.sent, r)
-		l.count.Add(1)
 	}
 }
 
@@ -74,12 +62,6 @@ func (l *load) run(t *testing.T, g *traffic.Generator, p *produce.Producer) erro
 func (l *load) stop(t *testing.T) []traffic.Record {
 	t.Helper()
 	close(l.end)
-	return l.wait(t)
-}
-
-// wait returns what was sent, when its settings have ended it.
-func (l *load) wait(t *testing.T) []traffic.Record {
-	t.Helper()
 	<-l.ended
 	if l.err != nil {
 		t.Fatal(l.err)

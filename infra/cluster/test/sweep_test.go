@@ -21,13 +21,7 @@ func TestSweeperWakesForKilledPod(t *testing.T) {
 	w.awaitZero(t, "trade", "relay")
 	w.pauseRedis(t)
 	w.send(t, sent)
-	await(t, "every event is committed", 2*time.Minute, func(ctx context.Context) (string, error) {
-		left, err := w.undecided(ctx, sent)
-		if len(left) == 0 || err != nil {
-			return "", err
-		}
-		return fmt.Sprintf("%d are not", len(left)), nil
-	})
+	w.awaitDecided(t, 2*time.Minute, sent)
 	if err := w.scale(t.Context(), "trade-trigger", 0); err != nil {
 		t.Fatal(err)
 	}

@@ -141,8 +141,6 @@ func (w *world) openStore(ctx context.Context, name, value string) (err error) {
 // functions are the families, each a Knative Service.
 func functions() []string { return topics.Functions() }
 
-func group(function string) string { return "millrace-" + function + "-events" }
-
 // await polls until done says that nothing is missing any more.
 func await(t *testing.T, what string, deadline time.Duration, missing func(context.Context) (string, error)) {
 	t.Helper()
