@@ -5,10 +5,25 @@ import (
 	"testing"
 )
 
+// broken is a change to manifests, and what a check is to say of it.
+type broken struct{ what, from, to, want string }
+
+// isFound has a check find it in what an overlay builds.
+func (b broken) isFound(t *testing.T, overlay string, check func(text string) error) {
+	t.Helper()
+	t.Run(b.what, func(t *testing.T) {
+		t.Parallel()
+		text := replace(t, build(t, overlay), b.from, b.to)
+		if err := check(text); err == nil || !strings.Contains(err.Error(), b.want) {
+			t.Errorf("got %v\nwant an error with %q", err, b.want)
+		}
+	})
+}
+
 // The same for what limits, scales and guards the pods.
 func TestBrokenPlatform(t *testing.T) {
 	t.Parallel()
-	for _, broken := range []struct{ what, from, to, want string }{
+	for _, broken := range []broken{
 		// Accounts, priorities, quota, budgets.
 		{"an account that is not there", "serviceAccountName: relay\n", "serviceAccountName: relays\n", "there is no ServiceAccount relays"},
 		{"a priority that is not there", "priorityClassName: millrace-way-in", "priorityClassName: high", "there is no PriorityClass high"},
@@ -43,20 +58,14 @@ func TestBrokenPlatform(t *testing.T) {
 		{"a monitor at another port", "port: user-port", "port: http1", "for its metrics at 0 ports"},
 		{"a rule with an unknown field", "expr: max", "expression: max", "unknown field"},
 	} {
-		t.Run(broken.what, func(t *testing.T) {
-			t.Parallel()
-			text := replace(t, build(t, production), broken.from, broken.to)
-			if err := check(text); err == nil || !strings.Contains(err.Error(), broken.want) {
-				t.Errorf("got %v\nwant an error with %q", err, broken.want)
-			}
-		})
+		broken.isFound(t, production, check)
 	}
 }
 
 // The same for the stores.
 func TestBrokenStores(t *testing.T) {
 	t.Parallel()
-	for _, broken := range []struct{ what, from, to, want string }{
+	for _, broken := range []broken{
 		{"a Kafka with an unknown field", "entityOperator:", "entityOperators:", `unknown field "spec.entityOperators"`},
 		{"too few brokers", "  replicas: 3\n  resources", "  replicas: 1\n  resources", "1 brokers, want 3"},
 		{"a replica in sync is enough", "min.insync.replicas: 2\n      offsets", "min.insync.replicas: 1\n      offsets", "min.insync.replicas is 1"},
@@ -79,12 +88,6 @@ func TestBrokenStores(t *testing.T) {
 		{"a policy about nobody", "millrace.dev/store: redis\n  policyTypes", "millrace.dev/store: cache\n  policyTypes", "redis is about no pod"},
 		{"a store that others take the place of", "priorityClassName: millrace-stores\n  resources", "priorityClassName: low\n  resources", "priority class"},
 	} {
-		t.Run(broken.what, func(t *testing.T) {
-			t.Parallel()
-			text := replace(t, build(t, stores), broken.from, broken.to)
-			if err := checkStores(text, build(t, production)); err == nil || !strings.Contains(err.Error(), broken.want) {
-				t.Errorf("got %v\nwant an error with %q", err, broken.want)
-			}
-		})
+		broken.isFound(t, stores, func(text string) error { return checkStores(text, build(t, production)) })
 	}
 }
