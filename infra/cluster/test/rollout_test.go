@@ -5,6 +5,7 @@ import (
 	"bytes"
 	"context"
 	"fmt"
+	"maps"
 	"net/http"
 	"strconv"
 	"strings"
@@ -108,31 +109,66 @@ func (w *world) callByTag(t *testing.T, name string) {
 func (w *world) partOf(t *testing.T, load *callers, first, second string) float64 {
 	t.Helper()
 	load.await(t, 30)
-	ones, others := w.decidedBy(t, first), w.decidedBy(t, second)
-	load.await(t, 200)
-	// A pod that went meanwhile has taken its count with it.
-	ones, others = max(0, w.decidedBy(t, first)-ones), max(0, w.decidedBy(t, second)-others)
+	before, err := w.counts(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	// A pod that goes meanwhile takes its count with it: the last one seen is kept.
+	after, until := maps.Clone(before), load.answered.Load()+200
+	await(t, "200 more requests are answered", 2*time.Minute, func(ctx context.Context) (string, error) {
+		now, err := w.counts(ctx)
+		maps.Copy(after, now)
+		if n := load.answered.Load(); n < until && load.refused.Load() == nil {
+			return fmt.Sprintf("%d are missing", until-n), err
+		}
+		return "", err
+	})
+	load.hold(t)
+	ones, others := total(after, first)-total(before, first), total(after, second)-total(before, second)
 	return others / max(1, ones+others)
 }
 
 // decidedBy counts the events that the pods of a revision have decided.
-func (w *world) decidedBy(t *testing.T, revision string) (count float64) {
+func (w *world) decidedBy(t *testing.T, revision string) float64 {
 	t.Helper()
-	pods, err := w.pods(t.Context(), "trade")
+	all, err := w.counts(t.Context())
 	if err != nil {
 		t.Fatal(err)
 	}
-	for _, pod := range pods {
-		if pod.Labels["serving.knative.dev/revision"] != revision || own(&pod).State.Running == nil || pod.DeletionTimestamp != nil {
+	return total(all, revision)
+}
+
+// podOfRevision is one of a revision's pods.
+type podOfRevision struct{ revision, name string }
+
+// counts are how many events each running pod of trade has decided.
+func (w *world) counts(ctx context.Context) (map[podOfRevision]float64, error) {
+	pods, err := w.pods(ctx, "trade")
+	if err != nil {
+		return nil, err
+	}
+	all := map[podOfRevision]float64{}
+	for i := range pods {
+		pod := &pods[i]
+		if own(pod).State.Running == nil || pod.DeletionTimestamp != nil {
 			continue
 		}
-		metrics, err := w.kube.CoreV1().Pods(namespace).ProxyGet("http", pod.Name, "8080", "/metrics", nil).DoRaw(t.Context())
+		metrics, err := w.kube.CoreV1().Pods(namespace).ProxyGet("http", pod.Name, "8080", "/metrics", nil).DoRaw(ctx)
 		if err != nil {
-			t.Fatal(err)
+			return nil, err
 		}
-		count += sum(metrics, "millrace_events_total{")
+		all[podOfRevision{pod.Labels["serving.knative.dev/revision"], pod.Name}] = sum(metrics, "millrace_events_total{")
 	}
-	return count
+	return all, nil
+}
+
+func total(counts map[podOfRevision]float64, revision string) (n float64) {
+	for pod, count := range counts {
+		if pod.revision == revision {
+			n += count
+		}
+	}
+	return n
 }
 
 func sum(metrics []byte, prefix string) (total float64) {
