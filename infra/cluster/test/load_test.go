@@ -1,6 +1,7 @@
 package test_test
 
 import (
+	"context"
 	"testing"
 	"time"
 
@@ -28,7 +29,7 @@ func (w *world) begin(t *testing.T, s traffic.Settings) *load {
 	t.Cleanup(func() { <-l.ended }) // a test that fails ends its context before
 	go func() {
 		defer close(l.ended)
-		l.err = l.run(t, g, producer)
+		l.err = l.run(t.Context(), g, producer)
 		if err := producer.Close(); l.err == nil {
 			l.err = err
 		}
@@ -36,7 +37,7 @@ func (w *world) begin(t *testing.T, s traffic.Settings) *load {
 	return l
 }
 
-func (l *load) run(t *testing.T, g *traffic.Generator, p *produce.Producer) error {
+func (l *load) run(ctx context.Context, g *traffic.Generator, p *produce.Producer) error {
 	began := time.Now()
 	for {
 		r, more := g.Next()
@@ -47,11 +48,11 @@ func (l *load) run(t *testing.T, g *traffic.Generator, p *produce.Producer) erro
 		case <-l.end:
 			g.End()
 		default:
-			if !produce.Await(t.Context(), began, r.At) {
-				return t.Context().Err()
+			if !produce.Await(ctx, began, r.At) {
+				return ctx.Err()
 			}
 		}
-		if err := p.Send(t.Context(), r); err != nil {
+		if err := p.Send(ctx, r); err != nil {
 			return err
 		}
 		l.sent = append(l.sent, r)

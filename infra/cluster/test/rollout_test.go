@@ -66,7 +66,10 @@ func TestUnreadyRevision(t *testing.T) {
 	if got := text(service, "status", "latestReadyRevisionName"); got != before {
 		t.Errorf("%s is ready", got)
 	}
-	if len(traffic) != 1 || traffic[0].(map[string]any)["revisionName"] != before {
+	if len(traffic) != 1 {
+		t.Fatalf("traffic goes to %v", traffic)
+	}
+	if only, _ := traffic[0].(map[string]any); only["revisionName"] != before {
 		t.Errorf("traffic goes to %v", traffic)
 	}
 	newest := text(service, "status", "latestCreatedRevisionName")

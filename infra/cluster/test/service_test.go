@@ -3,6 +3,7 @@ package test_test
 import (
 	"context"
 	"encoding/json"
+	"slices"
 	"testing"
 	"time"
 
@@ -162,7 +163,7 @@ func setContainer(spec, fields map[string]any) {
 	for name, value := range fields {
 		if name == "env" {
 			env, _ := c["env"].([]any)
-			value = append(env, value)
+			value = append(slices.Clone(env), value)
 		}
 		c[name] = value
 	}
