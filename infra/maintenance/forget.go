@@ -6,11 +6,11 @@ import (
 	"time"
 )
 
-// old finds which pages of a partition of seen have old rows, by the index that
-// knows ranges of pages.
+// old finds which pages of seen have old rows, by the index that knows ranges of
+// pages.
 const old = `
 SELECT coalesce((min(ctid)::text::point)[0]::bigint, 0), coalesce((max(ctid)::text::point)[0]::bigint, -1) + 1
-FROM %s
+FROM millrace.seen
 WHERE decided_at < $1`
 
 // An identity is needed beyond its time while something waits that may be held
@@ -25,10 +25,10 @@ WHERE s.ctid >= $1::text::tid AND s.ctid < $2::text::tid AND s.decided_at < $3
                   WHERE d.tenant_id = s.tenant_id AND d.source = s.source AND d.event_id = s.id
                     AND d.state IN ('open', 'redriving'))`
 
-	deleteSeen = `DELETE FROM %s AS s` + outlived
+	deleteSeen = `DELETE FROM millrace.seen AS s` + outlived
 
 	// Locks of a moment, for the number of rows that they find.
-	countSeen = `SELECT FROM %s AS s` + outlived
+	countSeen = `SELECT FROM millrace.seen AS s` + outlived
 )
 
 // forget deletes identities that are older than the horizon, a few pages a
@@ -36,22 +36,14 @@ WHERE s.ctid >= $1::text::tid AND s.ctid < $2::text::tid AND s.decided_at < $3
 func (k *keeper) forget(ctx context.Context) error {
 	before := k.SeenAfter.Before(k.past)
 	done := Done{Table: "seen", Did: Deleted, Note: "identities decided before " + before.UTC().Format(time.DateOnly)}
-	leaves, err := k.leaves(ctx, "millrace.seen")
-	if err != nil {
-		return fmt.Errorf("forgetting identities: %w", err)
-	}
 	statement := deleteSeen
 	if k.DryRun {
 		statement = countSeen
 	}
-	for _, leaf := range leaves {
-		var from, to int64
-		if err = k.conn.QueryRow(ctx, fmt.Sprintf(old, leaf.name), before).Scan(&from, &to); err == nil {
-			err = k.walk(ctx, from, to, fmt.Sprintf(statement, leaf.name), func(n int64) { done.Rows += n }, before)
-		}
-		if err != nil {
-			break
-		}
+	var from, to int64
+	err := k.conn.QueryRow(ctx, old, before).Scan(&from, &to)
+	if err == nil {
+		err = k.walk(ctx, from, to, statement, func(n int64) { done.Rows += n }, before)
 	}
 	if done.Rows > 0 {
 		k.Tell(done)

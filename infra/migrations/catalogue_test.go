@@ -27,7 +27,7 @@ columns AS (
     JOIN pg_attribute AS a ON a.attrelid = t.oid AND a.attnum > 0 AND NOT a.attisdropped
     LEFT JOIN pg_attrdef AS d ON d.adrelid = a.attrelid AND d.adnum = a.attnum
 )
-SELECT 'table', name, name, relkind::text, '' FROM tables
+SELECT 'table', name, name, replace(relkind::text, 'p', 'r'), '' FROM tables
 UNION ALL
 SELECT 'column', of, name, format_type(atttypid, atttypmod) || ' ' || attidentity::text || attgenerated::text, '' FROM columns
 UNION ALL
