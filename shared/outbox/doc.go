@@ -18,6 +18,9 @@
 //   - Redis, Kafka and draining do not wait for each other. What is done of a
 //     row is taken out of it, so that an outage of one repeats nothing of the
 //     others.
+//   - Sweepers leave a row alone while it is young, and while who committed it
+//     says that it still has it (keep.go): else a busy machine would publish
+//     everything twice. It is no lock, and nothing depends on it.
 //   - No claim is kept in memory for longer than it takes to try: what fails
 //     lies in the table already. So memory is bounded in any outage.
 //   - Views carry the database's epoch, read in the snapshot or the transaction

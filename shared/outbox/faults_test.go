@@ -15,16 +15,16 @@ import (
 
 var errFault = errors.New("injected")
 
-// fault is how a call fails.
-type fault int32
+// failure is how a call fails.
+type failure int32
 
 const (
-	none       fault = iota
+	none       failure = iota
 	failed           // it did nothing
 	tookEffect       // it did all, and its reply was lost
 )
 
-func (f fault) String() string { return [...]string{"none", "failed", "took effect"}[f] }
+func (f failure) String() string { return [...]string{"none", "failed", "took effect"}[f] }
 
 // redisFault breaks pipelines, which is how views are applied.
 type redisFault struct{ mode atomic.Int32 }
@@ -34,7 +34,7 @@ func (f *redisFault) ProcessHook(next redis.ProcessHook) redis.ProcessHook { ret
 
 func (f *redisFault) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return func(ctx context.Context, cmds []redis.Cmder) error {
-		mode := fault(f.mode.Load())
+		mode := failure(f.mode.Load())
 		if mode != failed {
 			if err := next(ctx, cmds); err != nil || mode == none {
 				return err
@@ -70,7 +70,7 @@ type faultyConn struct {
 }
 
 func (c *faultyConn) Write(b []byte) (int, error) {
-	mode := fault(c.mode.Load())
+	mode := failure(c.mode.Load())
 	if mode != none && (c.phase > 0 || bytes.Contains(b, []byte("DELETE FROM millrace.outbox"))) {
 		c.phase++
 		if mode == failed {

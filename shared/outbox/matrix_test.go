@@ -15,7 +15,7 @@ import (
 func TestFailureMatrix(t *testing.T) {
 	t.Parallel()
 	for _, step := range []string{"views", "emit", "dead letters", "drain", "delete"} {
-		for _, how := range []fault{failed, tookEffect} {
+		for _, how := range []failure{failed, tookEffect} {
 			for _, again := range []string{"sweep", "publish"} {
 				t.Run(fmt.Sprintf("%s %s, %s", step, how, again), func(t *testing.T) {
 					t.Parallel()
@@ -51,7 +51,7 @@ type matrix struct {
 
 	mu      sync.Mutex
 	drained []Stream
-	drains  fault
+	drains  failure
 }
 
 func newMatrix(t *testing.T) *matrix {
@@ -92,7 +92,7 @@ func (m *matrix) drain(_ context.Context, function string, s Stream) error {
 	return nil
 }
 
-func (m *matrix) set(step string, how fault) {
+func (m *matrix) set(step string, how failure) {
 	switch step {
 	case "views":
 		m.redisFault.mode.Store(int32(how))
@@ -110,10 +110,10 @@ func (m *matrix) set(step string, how fault) {
 }
 
 // check: all but the step is done, and only the step is open.
-func (m *matrix) check(t *testing.T, step string, how fault) {
+func (m *matrix) check(t *testing.T, step string, how failure) {
 	t.Helper()
 	if step == "delete" {
-		want := map[fault]int{failed: len(m.claims), tookEffect: 0}[how]
+		want := map[failure]int{failed: len(m.claims), tookEffect: 0}[how]
 		var n int
 		if err := m.pool.QueryRow(t.Context(), `SELECT count(*) FROM millrace.outbox`).Scan(&n); err != nil || n != want {
 			t.Errorf("%d rows are left, want %d: %v", n, want, err)

@@ -18,9 +18,10 @@ type offered struct {
 	lanes  []*lane // in the order of laneOf
 	finish *lane
 
-	mu     sync.Mutex
-	held   int // bytes
-	closed bool
+	mu       sync.Mutex
+	passages map[*passage]struct{}
+	held     int // bytes
+	closed   bool
 }
 
 // passage is an offered claim on its way through the lanes.
@@ -31,7 +32,7 @@ type passage struct {
 }
 
 func newOffered(r *Relay) *offered {
-	o := &offered{relay: r}
+	o := &offered{relay: r, passages: map[*passage]struct{}{}}
 	o.lanes = []*lane{
 		newLane(o.unless(r.redisOut, r.show), (*work).hasViews),
 		newLane(o.unless(r.kafkaOut, r.send), (*work).hasRecords),
@@ -73,6 +74,7 @@ func (o *offered) enter(p *passage) bool {
 		return false
 	}
 	o.held += p.size
+	o.passages[p] = struct{}{}
 	o.relay.stats.held.Store(int64(o.held))
 	lanes := make([]*lane, 0, len(o.lanes))
 	for _, l := range o.lanes {
@@ -95,6 +97,7 @@ func (o *offered) leave(passed []*passage) {
 	defer o.mu.Unlock()
 	for _, p := range passed {
 		o.held -= p.size
+		delete(o.passages, p)
 		if !p.done() {
 			o.relay.stats.failed.Add(1)
 		}
@@ -109,11 +112,13 @@ func (r *Relay) Run(ctx context.Context) {
 	working, stop := withGrace(ctx, r.cfg.Grace)
 	defer stop()
 	o := r.queue
-	var lanes, last sync.WaitGroup
+	var lanes, last, keeper sync.WaitGroup
 	for _, l := range o.lanes {
 		lanes.Go(func() { o.run(working, l, o.through) })
 	}
 	last.Go(func() { o.run(working, o.finish, o.leave) })
+	keeping, letGo := context.WithCancel(working)
+	keeper.Go(func() { r.keeping(keeping) })
 
 	<-ctx.Done()
 	o.mu.Lock()
@@ -125,6 +130,8 @@ func (r *Relay) Run(ctx context.Context) {
 	lanes.Wait()
 	o.finish.close()
 	last.Wait()
+	letGo()
+	keeper.Wait()
 }
 
 // run passes claims through a lane until it is closed and empty.

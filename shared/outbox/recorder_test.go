@@ -79,7 +79,7 @@ func unsentOf(topic string) func([]Message) error {
 
 // failOn makes the recorder lose the messages of a topic, or only their
 // confirmation.
-func (r *recorder) failOn(topic string, f fault) {
+func (r *recorder) failOn(topic string, f failure) {
 	switch f {
 	case none:
 		r.fail(nil, nil)

@@ -42,6 +42,9 @@ type RelayConfig struct {
 	// Grace is how long Run goes on with what was offered after its context
 	// ended. 10 s.
 	Grace time.Duration
+	// Keep is after what time, and then how often, Run tells sweepers that it still
+	// has a claim. 2 s.
+	Keep time.Duration
 	// Lease is how long a row that a sweep took is left alone by other sweeps,
 	// and so the time after which what failed is tried again. 15 s.
 	Lease time.Duration
@@ -84,6 +87,7 @@ type Relay struct {
 func NewRelay(cfg RelayConfig) *Relay {
 	orDefault(&cfg.QueueBytes, 64<<20)
 	orDefault(&cfg.Grace, 10*time.Second)
+	orDefault(&cfg.Keep, 2*time.Second)
 	orDefault(&cfg.Lease, 15*time.Second)
 	orDefault(&cfg.Timeout, 5*time.Second)
 	orDefault(&cfg.DrainTimeout, 30*time.Second)
