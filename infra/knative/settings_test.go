@@ -129,7 +129,7 @@ func checkSettings(m manifests) (errs []error) {
 		errs = append(errs, missing...)
 		for name := range environment {
 			_, byKnative := p.injected[name]
-			known := variables(kind.config)[name] || name == "GOMEMLIMIT" // which Go itself reads
+			known := variables(kind.config)[name] || name == "GOMEMLIMIT" || name == "GOGC" // which Go itself reads
 			if !known && !byKnative {
 				errs = append(errs, fmt.Errorf("%s: no code reads %s", p.name, name))
 			}
