@@ -10,6 +10,9 @@ import (
 	"fmt"
 	"os/exec"
 	"strings"
+	"time"
+
+	"github.com/cenkalti/backoff/v5"
 )
 
 // Kubectl is the program and the cluster that it talks to.
@@ -27,9 +30,16 @@ func (k Kubectl) Run(ctx context.Context, args ...string) (string, error) {
 }
 
 // Apply applies resources, server-side, takes over fields that others own, and
-// returns what the cluster warns of.
+// returns what the cluster warns of. A webhook that does not answer is asked again:
+// its pod may just be starting.
 func (k Kubectl) Apply(ctx context.Context, resources []byte) (warnings []string, err error) {
-	_, complaint, err := k.run(ctx, resources, "apply", "--server-side", "--force-conflicts", "--field-manager=millrace-cluster", "-f", "-")
+	complaint, err := backoff.Retry(ctx, func() (string, error) {
+		_, complaint, err := k.run(ctx, resources, "apply", "--server-side", "--force-conflicts", "--field-manager=millrace-cluster", "-f", "-")
+		if err != nil && !strings.Contains(err.Error(), "failed calling webhook") {
+			err = backoff.Permanent(err)
+		}
+		return complaint, err
+	}, backoff.WithMaxElapsedTime(time.Minute))
 	if err == nil && complaint != "" {
 		warnings = strings.Split(complaint, "\n")
 	}

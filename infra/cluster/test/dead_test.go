@@ -7,6 +7,7 @@ import (
 	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 
 	"github.com/millrace/millrace/infra/topics"
@@ -66,10 +67,13 @@ func (w *world) setMood(t *testing.T, value string) {
 	t.Helper()
 	secret := &corev1.Secret{ObjectMeta: metav1.ObjectMeta{Name: mood}, StringData: map[string]string{"value": value}}
 	secrets := w.kube.CoreV1().Secrets(namespace)
-	_, err := secrets.Update(t.Context(), secret, metav1.UpdateOptions{})
-	if err != nil {
-		_, err = secrets.Create(t.Context(), secret, metav1.CreateOptions{})
-	}
+	err := insist(func() error {
+		_, err := secrets.Update(t.Context(), secret, metav1.UpdateOptions{})
+		if apierrors.IsNotFound(err) {
+			_, err = secrets.Create(t.Context(), secret, metav1.CreateOptions{})
+		}
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -86,7 +90,9 @@ func (w *world) endPods(t *testing.T, function string) {
 	second := int64(1)
 	gone := map[string]bool{}
 	for i := range pods {
-		err := w.kube.CoreV1().Pods(namespace).Delete(t.Context(), pods[i].Name, metav1.DeleteOptions{GracePeriodSeconds: &second})
+		err := insist(func() error {
+			return w.kube.CoreV1().Pods(namespace).Delete(t.Context(), pods[i].Name, metav1.DeleteOptions{GracePeriodSeconds: &second})
+		})
 		if err != nil {
 			t.Logf("%s: %v", pods[i].Name, err) // it went by itself
 		}

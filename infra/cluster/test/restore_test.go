@@ -9,6 +9,7 @@ import (
 	appsv1 "k8s.io/api/apps/v1"
 	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
 )
 
@@ -49,19 +50,25 @@ func settled(d *appsv1.Deployment) bool {
 
 func (w *world) scale(ctx context.Context, deployment string, replicas int32) error {
 	deployments := w.kube.AppsV1().Deployments(namespace)
-	scale, err := deployments.GetScale(ctx, deployment, metav1.GetOptions{})
-	if err != nil || scale.Spec.Replicas == replicas {
+	return insist(func() error {
+		scale, err := deployments.GetScale(ctx, deployment, metav1.GetOptions{})
+		if err != nil || scale.Spec.Replicas == replicas {
+			return err
+		}
+		scale.Spec.Replicas = replicas
+		_, err = deployments.UpdateScale(ctx, deployment, scale, metav1.UpdateOptions{})
 		return err
-	}
-	scale.Spec.Replicas = replicas
-	_, err = deployments.UpdateScale(ctx, deployment, scale, metav1.UpdateOptions{})
-	return err
+	})
 }
 
 func (w *world) scaledByLag(t *testing.T) bool {
 	t.Helper()
 	objects := schema.GroupVersionResource{Group: "keda.sh", Version: "v1alpha1", Resource: "scaledobjects"}
-	list, err := w.knative.Resource(objects).Namespace(namespace).List(context.WithoutCancel(t.Context()), metav1.ListOptions{})
+	var list *unstructured.UnstructuredList
+	err := insist(func() (err error) {
+		list, err = w.knative.Resource(objects).Namespace(namespace).List(context.WithoutCancel(t.Context()), metav1.ListOptions{})
+		return err
+	})
 	if err != nil && !apierrors.IsNotFound(err) {
 		t.Fatal(err)
 	}

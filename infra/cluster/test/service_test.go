@@ -11,7 +11,6 @@ import (
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
 	"k8s.io/apimachinery/pkg/runtime/schema"
-	"k8s.io/client-go/util/retry"
 )
 
 var (
@@ -44,7 +43,7 @@ func (w *world) update(t *testing.T, name string, by func(*unstructured.Unstruct
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
 	all := w.knative.Resource(knativeServices).Namespace(namespace)
-	err := retry.RetryOnConflict(retry.DefaultBackoff, func() error {
+	err := insist(func() error {
 		service, err := all.Get(ctx, name, metav1.GetOptions{})
 		if err != nil {
 			return err
@@ -63,7 +62,11 @@ func (w *world) update(t *testing.T, name string, by func(*unstructured.Unstruct
 func (w *world) restoreServices(t *testing.T) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
-	list, err := w.knative.Resource(knativeServices).Namespace(namespace).List(ctx, metav1.ListOptions{})
+	var list *unstructured.UnstructuredList
+	err := insist(func() (err error) {
+		list, err = w.knative.Resource(knativeServices).Namespace(namespace).List(ctx, metav1.ListOptions{})
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -85,7 +88,7 @@ func (w *world) restoreServices(t *testing.T) {
 		w.awaitService(t, name)
 		w.forget(t, name)
 	}
-	err = w.kube.CoreV1().Secrets(namespace).Delete(ctx, mood, metav1.DeleteOptions{})
+	err = insist(func() error { return w.kube.CoreV1().Secrets(namespace).Delete(ctx, mood, metav1.DeleteOptions{}) })
 	if err != nil && !apierrors.IsNotFound(err) {
 		t.Fatal(err)
 	}
@@ -96,7 +99,11 @@ func (w *world) forget(t *testing.T, service string) {
 	t.Helper()
 	ctx := context.WithoutCancel(t.Context())
 	all := w.knative.Resource(revisions).Namespace(namespace)
-	list, err := all.List(ctx, metav1.ListOptions{LabelSelector: serviceLabel + "=" + service})
+	var list *unstructured.UnstructuredList
+	err := insist(func() (err error) {
+		list, err = all.List(ctx, metav1.ListOptions{LabelSelector: serviceLabel + "=" + service})
+		return err
+	})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -104,7 +111,8 @@ func (w *world) forget(t *testing.T, service string) {
 		if isReady(&revision) {
 			continue
 		}
-		if err := all.Delete(ctx, revision.GetName(), metav1.DeleteOptions{}); err != nil && !apierrors.IsNotFound(err) {
+		err := insist(func() error { return all.Delete(ctx, revision.GetName(), metav1.DeleteOptions{}) })
+		if err != nil && !apierrors.IsNotFound(err) {
 			t.Fatal(err)
 		}
 	}

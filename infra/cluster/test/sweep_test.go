@@ -18,7 +18,7 @@ func TestSweeperWakesForKilledPod(t *testing.T) {
 		t.Fatal(err)
 	}
 	sent := recordsOf(t, s)
-	w.awaitZero(t, "trade", "relay")
+	w.awaitZero(t, "trade")
 	w.pauseRedis(t)
 	w.send(t, sent)
 	w.awaitDecided(t, 2*time.Minute, sent)
