@@ -2,11 +2,9 @@ package machine
 
 import (
 	"context"
-	"errors"
 	"fmt"
 	"os"
 	"os/exec"
-	"runtime"
 	"slices"
 	"strings"
 
@@ -31,18 +29,21 @@ var packages = map[string]string{
 }
 
 // Ready returns nil if the cluster can run here. It installs the packages that are
-// missing where that goes without asking; its error is one line.
+// missing where that goes without asking. Its error is one line, an [UnableError]
+// where the machine is to blame.
 func Ready(ctx context.Context, report stack.Reporter) error {
-	if runtime.GOOS != "linux" {
-		return fmt.Errorf("the test cluster needs Linux, and this is %s (docs/cluster.md tells how to use another cluster)", runtime.GOOS)
+	if err := mayTry(); err != nil {
+		return err
 	}
-	if os.Geteuid() != 0 {
-		return errors.New("the test cluster needs root: it makes a network, mounts and containers (docs/cluster.md tells how to use another cluster)")
+	if missing := missing(); len(missing) > 0 {
+		if err := provide(ctx, missing, report); err != nil {
+			return err
+		}
 	}
-	missing := missing()
-	if len(missing) == 0 {
-		return nil
-	}
+	return able(ctx)
+}
+
+func provide(ctx context.Context, missing []string, report stack.Reporter) error {
 	if _, err := exec.LookPath("apt-get"); err != nil {
 		return fmt.Errorf("missing, and this is no Debian where they could be installed: %s", strings.Join(missing, ", "))
 	}

@@ -17,6 +17,8 @@ import (
 	"github.com/millrace/millrace/shared/event"
 )
 
+var brokers = schema.GroupVersionResource{Group: "eventing.knative.dev", Version: "v1", Resource: "brokers"}
+
 // fromZero is how long events may take from their way in to their effect, with a
 // cold start of each function.
 const fromZero = 2 * time.Minute
@@ -31,7 +33,7 @@ func TestBrokerToEffectFromZero(t *testing.T) {
 	byFamily(t, sent)
 	w.awaitZero(t, functions()...)
 	before := w.channel(t)
-	url := w.brokerURL(t)
+	url := w.brokerURL(t, "millrace")
 	for _, r := range sent {
 		w.post(t, url, r.Event)
 	}
@@ -73,10 +75,9 @@ func (w *world) channel(t *testing.T) string {
 	return lives(list.Items)
 }
 
-func (w *world) brokerURL(t *testing.T) string {
+func (w *world) brokerURL(t *testing.T, name string) string {
 	t.Helper()
-	brokers := schema.GroupVersionResource{Group: "eventing.knative.dev", Version: "v1", Resource: "brokers"}
-	broker, err := w.knative.Resource(brokers).Namespace(namespace).Get(t.Context(), "millrace", metav1.GetOptions{})
+	broker, err := w.knative.Resource(brokers).Namespace(namespace).Get(t.Context(), name, metav1.GetOptions{})
 	if err != nil {
 		t.Fatal(err)
 	}
@@ -90,15 +91,28 @@ func (w *world) brokerURL(t *testing.T) string {
 // post has an event taken.
 func (w *world) post(t *testing.T, url string, e *event.Event) {
 	t.Helper()
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodPost, url, bytes.NewReader(event.AppendJSON(nil, e)))
-	if err != nil {
+	if err := w.offer(t.Context(), url, e); err != nil {
 		t.Fatal(err)
 	}
-	request.Header.Set("Content-Type", "application/cloudevents+json")
-	status, body := w.do(t, request)
-	if status != http.StatusAccepted {
-		t.Fatalf("%s answers %d: %s", url, status, body)
+}
+
+// offer returns nil if the event is taken.
+func (w *world) offer(ctx context.Context, url string, e *event.Event) error {
+	request, err := http.NewRequestWithContext(ctx, http.MethodPost, url, bytes.NewReader(event.AppendJSON(nil, e)))
+	if err != nil {
+		return err
 	}
+	request.Header.Set("Content-Type", "application/cloudevents+json")
+	response, err := w.http.Do(request)
+	if err != nil {
+		return err
+	}
+	defer func() { _ = response.Body.Close() }()
+	body, err := io.ReadAll(response.Body)
+	if err == nil && response.StatusCode != http.StatusAccepted {
+		err = fmt.Errorf("%s answers %d: %s", url, response.StatusCode, body)
+	}
+	return err
 }
 
 func (w *world) do(t *testing.T, request *http.Request) (status int, body string) {

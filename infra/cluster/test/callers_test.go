@@ -39,17 +39,7 @@ func (w *world) callers(t *testing.T, function string) *callers {
 	if err != nil {
 		t.Fatal(err)
 	}
-	host := function + "." + namespace + ".svc.cluster.local"
-	gateway, err := w.resolve(t.Context(), net.JoinHostPort(host, "80"))
-	if err != nil {
-		t.Fatal(err)
-	}
-	client := &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
-		DisableKeepAlives: true,
-		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
-			return new(net.Dialer).DialContext(ctx, network, gateway)
-		},
-	}}
+	client, url := w.client(t, function)
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	c := &callers{stop: stop}
 	t.Cleanup(func() { stop(); c.tasks.Wait() })
@@ -58,12 +48,29 @@ func (w *world) callers(t *testing.T, function string) *callers {
 			pace := time.NewTicker(50 * time.Millisecond)
 			defer pace.Stop()
 			for ctx.Err() == nil {
-				c.ask(client, "http://"+host, g)
+				c.ask(client, url, g)
 				<-pace.C
 			}
 		})
 	}
 	return c
+}
+
+// client is for requests to a function, each on a connection of its own. Its name is
+// looked up before.
+func (w *world) client(t *testing.T, function string) (client *http.Client, url string) {
+	t.Helper()
+	host := function + "." + namespace + ".svc.cluster.local"
+	gateway, err := w.resolve(t.Context(), net.JoinHostPort(host, "80"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	return &http.Client{Timeout: 30 * time.Second, Transport: &http.Transport{
+		DisableKeepAlives: true,
+		DialContext: func(ctx context.Context, network, _ string) (net.Conn, error) {
+			return new(net.Dialer).DialContext(ctx, network, gateway)
+		},
+	}}, "http://" + host
 }
 
 func (c *callers) ask(client *http.Client, url string, g *traffic.Generator) {

@@ -2,6 +2,7 @@ package test_test
 
 import (
 	"context"
+	"sync/atomic"
 	"testing"
 	"time"
 
@@ -11,13 +12,15 @@ import (
 
 // load is traffic on its way into Kafka, at its pace.
 type load struct {
-	end   chan struct{}
-	ended chan struct{}
-	sent  []traffic.Record // all of it, once it has ended
-	err   error
+	handed atomic.Int64 // to the producer, so far
+	slower atomic.Int64 // how many times slower than its settings say
+	end    chan struct{}
+	ended  chan struct{}
+	sent   []traffic.Record // all of it, once it has ended
+	err    error
 }
 
-// begin sends traffic until it is told to stop.
+// begin sends traffic until its settings end it, or it is told to stop.
 func (w *world) begin(t *testing.T, s traffic.Settings) *load {
 	t.Helper()
 	g, err := traffic.New(s)
@@ -26,6 +29,7 @@ func (w *world) begin(t *testing.T, s traffic.Settings) *load {
 	}
 	producer := w.producer(t)
 	l := &load{end: make(chan struct{}), ended: make(chan struct{})}
+	l.slower.Store(1)
 	t.Cleanup(func() { <-l.ended }) // a test that fails ends its context before
 	go func() {
 		defer close(l.ended)
@@ -38,17 +42,19 @@ func (w *world) begin(t *testing.T, s traffic.Settings) *load {
 }
 
 func (l *load) run(ctx context.Context, g *traffic.Generator, p *produce.Producer) error {
-	began := time.Now()
+	began, due, last := time.Now(), time.Duration(0), time.Duration(0)
 	for {
 		r, more := g.Next()
 		if !more {
 			return nil
 		}
+		due += (r.At - last) * time.Duration(l.slower.Load())
+		last = r.At
 		select {
 		case <-l.end:
 			g.End()
 		default:
-			if !produce.Await(ctx, began, r.At) {
+			if !produce.Await(ctx, began, due) {
 				return ctx.Err()
 			}
 		}
@@ -56,6 +62,7 @@ func (l *load) run(ctx context.Context, g *traffic.Generator, p *produce.Produce
 			return err
 		}
 		l.sent = append(l.sent, r)
+		l.handed.Add(1)
 	}
 }
 
@@ -63,6 +70,12 @@ func (l *load) run(ctx context.Context, g *traffic.Generator, p *produce.Produce
 func (l *load) stop(t *testing.T) []traffic.Record {
 	t.Helper()
 	close(l.end)
+	return l.wait(t)
+}
+
+// wait returns what was sent, when its settings have ended it.
+func (l *load) wait(t *testing.T) []traffic.Record {
+	t.Helper()
 	<-l.ended
 	if l.err != nil {
 		t.Fatal(l.err)

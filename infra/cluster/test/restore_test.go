@@ -3,6 +3,7 @@ package test_test
 import (
 	"context"
 	"fmt"
+	"strings"
 	"testing"
 	"time"
 
@@ -16,24 +17,25 @@ import (
 // restore puts back what a run that was interrupted has left changed.
 func (w *world) restore(t *testing.T) {
 	t.Helper()
+	w.removeStraight(t)
 	w.restoreServices(t)
-	w.scaleTriggers(t, 1)
+	w.scaleTriggers(t, 1, functions()...)
 }
 
 // scaleTriggers does by hand what KEDA does with a backlog, where it is not there
 // to do it.
-func (w *world) scaleTriggers(t *testing.T, replicas int32) {
+func (w *world) scaleTriggers(t *testing.T, replicas int32, names ...string) {
 	t.Helper()
 	if w.scaledByLag(t) {
 		return
 	}
-	for _, name := range functions() {
+	for _, name := range names {
 		if err := w.scale(context.WithoutCancel(t.Context()), name+"-trigger", replicas); err != nil {
 			t.Fatal(err)
 		}
 	}
-	await(t, fmt.Sprintf("%d triggers of each function", replicas), 2*time.Minute, func(ctx context.Context) (string, error) {
-		for _, name := range functions() {
+	await(t, fmt.Sprintf("%d triggers of each: %s", replicas, strings.Join(names, ", ")), 2*time.Minute, func(ctx context.Context) (string, error) {
+		for _, name := range names {
 			d, err := w.kube.AppsV1().Deployments(namespace).Get(ctx, name+"-trigger", metav1.GetOptions{})
 			if err != nil || !settled(d) {
 				return d.Name, err

@@ -4,6 +4,7 @@ package main
 
 import (
 	"context"
+	"errors"
 	"fmt"
 	"os"
 	"os/signal"
@@ -12,6 +13,7 @@ import (
 	"github.com/spf13/cobra"
 
 	"github.com/millrace/millrace/infra/cli/terminal"
+	"github.com/millrace/millrace/infra/cluster/machine"
 	"github.com/millrace/millrace/infra/cluster/place"
 	"github.com/millrace/millrace/infra/platform"
 )
@@ -19,9 +21,15 @@ import (
 func main() {
 	if err := run(); err != nil {
 		fmt.Fprintln(os.Stderr, "cluster:", err)
+		if _, unable := errors.AsType[*machine.UnableError](err); unable {
+			os.Exit(unableStatus)
+		}
 		os.Exit(1)
 	}
 }
+
+// unableStatus tells the task cluster:ci that there is nothing to be repaired.
+const unableStatus = 3
 
 func run() error {
 	ctx, stop := signal.NotifyContext(context.Background(), os.Interrupt, syscall.SIGTERM)
@@ -37,6 +45,7 @@ func newRoot() *cobra.Command {
 	root.AddCommand(
 		&cobra.Command{Use: "up", Short: "Start the cluster, and return when it is ready", Args: cobra.NoArgs, RunE: here(up)},
 		&cobra.Command{Use: "down", Short: "End the cluster, and leave nothing of it behind", Args: cobra.NoArgs, RunE: here(down)},
+		&cobra.Command{Use: "logs", Short: "Show what the node and its pods have logged, most of those that are not well", Args: cobra.NoArgs, RunE: here(logs)},
 		newDeploy(), newRun(),
 	)
 	return root

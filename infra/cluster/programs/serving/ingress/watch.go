@@ -128,7 +128,9 @@ func (c *cluster) addresses(backend v1alpha1.IngressBackend) []string {
 	}
 	var all []string
 	for _, slice := range slicesFound {
-		all = append(all, ready(slice.(*discoveryv1.EndpointSlice), port)...)
+		if slice, ok := slice.(*discoveryv1.EndpointSlice); ok {
+			all = append(all, ready(slice, port)...)
+		}
 	}
 	slices.Sort(all) // two slices may name one pod for a moment
 	return slices.Compact(all)
