@@ -20,8 +20,8 @@ type failure int32
 
 const (
 	none       failure = iota
-	failed           // it did nothing
-	tookEffect       // it did all, and its reply was lost
+	failed             // it did nothing
+	tookEffect         // it did all, and its reply was lost
 )
 
 func (f failure) String() string { return [...]string{"none", "failed", "took effect"}[f] }
