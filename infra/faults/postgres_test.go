@@ -14,6 +14,7 @@ import (
 // immediate shutdown, which breaks off what runs, and kills it.
 func TestPostgresRestarts(t *testing.T) {
 	t.Parallel()
+	heavy(t)
 	server := stacktest.PostgresServer(t)
 	w := newWorld(t, stores{databaseURL: server.URL}, "trade", "position", "ledger")
 	w.startRelay(t)
@@ -73,6 +74,7 @@ func TestPostgresFailsOver(t *testing.T) {
 // and must not be acknowledged: the primary is lost, and the event with it.
 func TestRepeatWaitsForTheStandby(t *testing.T) {
 	t.Parallel()
+	heavy(t)
 	primary := stacktest.PostgresServer(t)
 	feed := newProxy(t, primary.URL, proxy.Raw)
 	standby := stacktest.StandbyOf(t, primary, through(primary.URL, feed), "standby")
