@@ -37,7 +37,8 @@ With --entity it shows one entity instead: its version, its streams and what
 they miss, its parked events, its open dead letters, the last decisions, and what
 Redis shows of it.
 
-The exit status is 1 if something is not ready or does not answer.`,
+The exit status is 1 if something is not ready or does not answer. A question
+mark stands for what a server would have told that does not answer.`,
 		Example: `  millrace status
   millrace status --watch
   millrace status --entity acme/position/account-1`,

@@ -17,14 +17,15 @@ func Render(out io.Writer, before, now Snapshot) error {
 	table := tabwriter.NewWriter(out, 0, 0, 2, ' ', 0)
 	fmt.Fprintln(table, "FUNCTION\tSTATE\tTRIGGER\tEVENTS/S\tLAG\tPARKED\tDEAD LETTERS")
 	for _, f := range now.Functions {
-		fmt.Fprintf(table, "%s\t%s\t%s\t%.0f\t%d\t%d\t%d\n", f.Name,
+		fmt.Fprintf(table, "%s\t%s\t%s\t%s\t%s\t%s\t%s\n", f.Name,
 			state(now.Processes, platform.KindFunction, f.Name), state(now.Processes, platform.KindTrigger, f.Name),
-			rate(before, now, f.Name), f.Lag, f.Parked, f.DeadLetters)
+			told(before.NoKafka || now.NoKafka, "%.0f", rate(before, now, f.Name)), told(now.NoKafka, "%d", f.Lag),
+			told(now.NoDatabase, "%d", f.Parked), told(now.NoDatabase, "%d", f.DeadLetters))
 	}
 	if err := table.Flush(); err != nil {
 		return err
 	}
-	fmt.Fprintf(out, "\nrelay %s, outbox %s\n", state(now.Processes, platform.KindRelay, ""), outbox(now.Outbox))
+	fmt.Fprintf(out, "\nrelay %s, outbox %s\n", state(now.Processes, platform.KindRelay, ""), told(now.NoDatabase, "%s", outbox(now.Outbox)))
 	topicOnly(out, now)
 	if now.Unread {
 		fmt.Fprintln(out, "there are more in the dead-letter topics than were read so far (--watch reads on)")
@@ -38,6 +39,15 @@ func Render(out io.Writer, before, now Snapshot) error {
 		fmt.Fprintln(out, "trouble:", err)
 	}
 	return nil
+}
+
+// told is what a server told, or a question mark if it did not answer: a zero
+// would say that all is well.
+func told(unknown bool, format string, value any) string {
+	if unknown {
+		return "?"
+	}
+	return fmt.Sprintf(format, value)
 }
 
 // topicOnly tells of dead letters that dlq does not know.
@@ -91,8 +101,13 @@ func done(s Snapshot, function string) int64 {
 }
 
 func outbox(o Outbox) string {
-	if o.Rows == 0 {
+	oldest := o.Oldest.Round(100 * time.Millisecond)
+	switch o.Rows {
+	case 0:
 		return "empty"
+	case 1:
+		return fmt.Sprintf("1 row, %s old", oldest)
+	default:
+		return fmt.Sprintf("%d rows, the oldest %s old", o.Rows, oldest)
 	}
-	return fmt.Sprintf("%d rows, the oldest %s old", o.Rows, o.Oldest.Round(100*time.Millisecond))
 }

@@ -18,7 +18,11 @@ import (
 func RenderEntity(out io.Writer, e Entity) error {
 	fmt.Fprintf(out, "%s is at version %d\n", e.Name, e.Version)
 	for _, target := range slices.Sorted(maps.Keys(e.Counters)) {
-		fmt.Fprintf(out, "  emitted %d events to %s\n", e.Counters[target], target)
+		plural := "s"
+		if e.Counters[target] == 1 {
+			plural = ""
+		}
+		fmt.Fprintf(out, "  emitted %d event%s to %s\n", e.Counters[target], plural, target)
 	}
 	if err := tables(out, e); err != nil {
 		return err

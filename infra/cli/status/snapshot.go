@@ -22,8 +22,11 @@ type Snapshot struct {
 	OfNoFunction int64
 	// Unread tells that the dead-letter topics have more than was read so far.
 	Unread bool
-	// Troubles are parts that did not answer; what they would have told is zero.
+	// Troubles are parts that did not answer.
 	Troubles []error
+	// NoKafka and NoDatabase tell which of them did not; what they would have told
+	// is zero, and not known.
+	NoKafka, NoDatabase bool
 }
 
 // Function is one event family.
@@ -92,7 +95,7 @@ func (s *Source) Take(ctx context.Context) Snapshot {
 	if kafkaErr == nil && databaseErr == nil {
 		counts.topicOnly, databaseErr = s.database.unknown(ctx, s.kafka.letters.found)
 	}
-	snapshot := Snapshot{At: time.Now(), Processes: processes, Outbox: counts.outbox, Unread: s.kafka.unread}
+	snapshot := Snapshot{At: time.Now(), Processes: processes, Outbox: counts.outbox, Unread: s.kafka.unread, NoKafka: kafkaErr != nil, NoDatabase: databaseErr != nil}
 	for _, err := range []error{kafkaErr, databaseErr} {
 		if err != nil {
 			snapshot.Troubles = append(snapshot.Troubles, err)

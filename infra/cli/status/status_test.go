@@ -79,7 +79,7 @@ func TestSnapshotTellsWhatWaits(t *testing.T) {
 		"ledger    -      -        0         0    0       4",
 		"ledger: 2 dead letters are in topic ledger-events-dead-letter only",
 		"1 dead letter is in topic events-dead-letter only: it names no function",
-		"relay up, outbox 1 rows, the oldest 1m",
+		"relay up, outbox 1 row, 1m",
 		"trade-trigger is not ready", "trade-trigger.log",
 	} {
 		if !strings.Contains(out.String(), want) {
@@ -90,7 +90,9 @@ func TestSnapshotTellsWhatWaits(t *testing.T) {
 
 func TestSnapshotWithoutServersIsTrouble(t *testing.T) {
 	t.Parallel()
-	source := status.NewSource(platform.Addresses{DatabaseURL: "postgres://u:secret@127.0.0.1:1/x?sslmode=disable"})
+	source := status.NewSource(platform.Addresses{
+		DatabaseURL: "postgres://u:secret@127.0.0.1:1/x?sslmode=disable", Groups: map[string]string{"trade": ""},
+	})
 	s := source.Take(t.Context())
 	if len(s.Troubles) != 2 || s.Well() {
 		t.Errorf("%+v", s)
@@ -98,6 +100,15 @@ func TestSnapshotWithoutServersIsTrouble(t *testing.T) {
 	for _, err := range s.Troubles {
 		if strings.Contains(err.Error(), "secret") {
 			t.Errorf("a password is shown: %v", err)
+		}
+	}
+	var out strings.Builder
+	if err := status.Render(&out, s, s); err != nil {
+		t.Fatal(err)
+	}
+	for _, want := range []string{"trade     -      -        ?         ?    ?       ?", "outbox ?\n"} {
+		if !strings.Contains(out.String(), want) {
+			t.Errorf("lacks %q:\n%s", want, out.String())
 		}
 	}
 }
@@ -117,7 +128,7 @@ func TestEntityShowsItsStateAndHistory(t *testing.T) {
 	if _, err := status.ReadEntity(t.Context(), conn, shown, name); !errors.Is(err, status.ErrNoEntity) {
 		t.Errorf("before anything was decided: %v", err)
 	}
-	execute(t, conn, `INSERT INTO millrace.entities (tenant_id, function, subject, version, counters) VALUES ('acme', 'ledger', 'desk/7', 8, '{"trade/a": 5}')`)
+	execute(t, conn, `INSERT INTO millrace.entities (tenant_id, function, subject, version, counters) VALUES ('acme', 'ledger', 'desk/7', 8, '{"trade/a": 5, "trade/b": 1}')`)
 	execute(t, conn, `INSERT INTO millrace.streams (tenant_id, function, subject, source, position, parked) VALUES ('acme', 'ledger', 'desk/7', '/books', 7, 12)`)
 	execute(t, conn, `INSERT INTO millrace.aggregates (tenant_id, function, name, key, field, bucket, value, version)
 		VALUES ('acme', 'ledger', 'balance', 'desk/7', 'EUR', 0, 1.5, 3), ('acme', 'ledger', 'balance', 'desk/7', 'EUR', 1, 2, 4)`)
@@ -147,7 +158,7 @@ func TestEntityShowsItsStateAndHistory(t *testing.T) {
 		t.Fatal(err)
 	}
 	for _, want := range []string{
-		"acme/ledger/desk/7 is at version 8", "emitted 5 events to trade/a", "/books     7              12      8 to 9",
+		"acme/ledger/desk/7 is at version 8", "emitted 5 events to trade/a\n  emitted 1 event to trade/b\n", "/books     7              12      8 to 9",
 		"10      2026-01-03T00:00:00Z  ledger.posted.v1  p10  /books", "... and more than these 10\n",
 		"00000000-0000-0000-0000-000000000002  2026-01-04T00:00:00Z  ledger.posted.v9  d1  undecided: unknown-type: no rule for it",
 		"8        2026-01-02T00:00:00Z  ledger.posted.v1  e8  refused: unbalanced: debits are 111", "11...\n",
