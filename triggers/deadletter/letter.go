@@ -45,7 +45,11 @@ const OriginHTTP = "http"
 // String is the cause in words.
 func (c Cause) String() string {
 	data := c.Data[:min(len(c.Data), causeBytes)]
-	return strings.ToValidUTF8(strings.TrimSpace(fmt.Sprintf("%s: %s %s", c.Reason, c.Code, data)), "\uFFFD")
+	words := c.Reason + ":"
+	if c.Code != "" {
+		words += " " + c.Code
+	}
+	return strings.ToValidUTF8(strings.TrimSpace(words+" "+string(data)), "\uFFFD")
 }
 
 func (c Cause) errorData() []byte {
