@@ -51,6 +51,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		want   string
 	}{
 		"no such flag":        {[]string{"up", "--prot", "1"}, 2, "(try: millrace up --help)"},
+		"no number":           {[]string{"up", "--redis-port", "abc"}, 2, `--redis-port is "abc", want a whole number (try: millrace up --help)`},
 		"no such command":     {[]string{"down"}, 2, `unknown command "down"`},
 		"a mistyped command":  {[]string{"stauts", "--watch"}, 2, `unknown command "stauts", did you mean status? (try: millrace --help)`},
 		"a mistyped flag":     {[]string{"send", "--tennant", "acme"}, 2, "unknown flag: --tennant, did you mean --tenant? (try: millrace send --help)"},
@@ -69,6 +70,7 @@ func TestErrorsSayWhatToDo(t *testing.T) {
 		"simulate, no rate":   {[]string{"simulate", "--rate", "0", "--duration", "1s"}, 2, "--events"},
 		"bench, no runs":      {[]string{"bench", "--runs", "0"}, 2, "--runs and --events"},
 		"simulate, no Kafka":  {[]string{"simulate", "--dir", empty}, 1, "KAFKA_BROKERS is not set"},
+		"simulate, no number": {[]string{"simulate", "--rate", "fast"}, 2, `--rate is "fast", want a number (`},
 		"version":             {[]string{"--version"}, 0, ", go1."},
 		"help":                {[]string{"up", "--help"}, 0, "KAFKA_BROKERS"},
 		"help without a word": {nil, 0, "millrace send"},
@@ -107,6 +109,15 @@ func TestAllOfAFileIsCheckedFirst(t *testing.T) {
 func TestNewNeedsTheRepository(t *testing.T) {
 	t.Chdir(t.TempDir())
 	if status, out := run(t, "new", "visit"); status != 1 || !strings.Contains(out, "is not within a checkout of github.com/millrace/millrace") {
+		t.Errorf("status %d:\n%s", status, out)
+	}
+}
+
+func TestOutsideOfACheckoutItSaysSo(t *testing.T) {
+	t.Setenv("KAFKA_BROKERS", "")
+	t.Chdir(t.TempDir())
+	const want = "no platform is known outside of a checkout (change into it, or name its data folder with --dir), and KAFKA_BROKERS is not set"
+	if status, out := run(t, "status"); status != 1 || !strings.Contains(out, want) {
 		t.Errorf("status %d:\n%s", status, out)
 	}
 }

@@ -65,7 +65,7 @@ func lacks(at platform.Addresses, needs []string) string {
 func (a *app) local() (platform.Addresses, error) {
 	folders, err := a.folders()
 	if err != nil {
-		return platform.Addresses{}, err
+		return platform.Addresses{}, errors.New("no platform is known outside of a checkout (change into it, or name its data folder with --dir)")
 	}
 	at, err := platform.ReadAddresses(folders.Data)
 	if errors.Is(err, platform.ErrNotRunning) {

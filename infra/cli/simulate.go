@@ -69,7 +69,7 @@ knows as duplicates; each seed has tenants' entities of its own.`,
 	f.Uint64Var(&o.Seed, "seed", 0, "the same seed gives the same events; 0 takes a new one")
 	f.Float64Var(&o.Rate, "rate", 100, "records a second; 0 is as fast as Kafka takes them")
 	f.StringVar(&o.spike, "spike", "", "FACTORxFOR/EVERY: 10x30s/5m is ten times the rate for 30 s every 5 min")
-	f.IntVar(&o.Events, "events", 0, "end after so many events")
+	f.IntVar(&o.Events, "events", 0, "end after so many events; 0 goes on")
 	f.DurationVar(&o.Duration, "duration", 0, "end after so long")
 	f.StringVar(&o.start, "start", "", "time of the first event, RFC 3339 (default: now)")
 	trafficFlags(c, &o.Settings, &o.only)

@@ -54,5 +54,5 @@ func (s *simulation) summary(out io.Writer, command string) {
 			fmt.Fprintf(out, "  %10d %s\n", of.n, of.words)
 		}
 	}
-	fmt.Fprintf(out, "\nSee what became of them: %s status --watch. The same again: --seed %d\n", command, s.settings.Seed)
+	fmt.Fprintf(out, "\nSee what became of them: %s status --watch. The same again: these flags and --seed %d\n", command, s.settings.Seed)
 }

@@ -3,6 +3,7 @@ package cli
 import (
 	"errors"
 	"fmt"
+	"strconv"
 	"strings"
 
 	"github.com/spf13/cobra"
@@ -30,6 +31,12 @@ func flagError(c *cobra.Command, err error) error {
 		var names []string
 		c.Flags().VisitAll(func(f *pflag.Flag) { names = append(names, f.Name) })
 		err = fmt.Errorf("%w%s", err, meant("--", unknown.GetSpecifiedName(), names))
+	}
+	if invalid, ok := errors.AsType[*pflag.InvalidValueError](err); ok && errors.Is(err, strconv.ErrSyntax) {
+		wants := map[string]string{"int": "a whole number", "uint": "a whole number from 0 on", "float64": "a number"}
+		if want := wants[invalid.GetFlag().Value.Type()]; want != "" {
+			err = fmt.Errorf("--%s is %q, want %s", invalid.GetFlag().Name, invalid.GetValue(), want)
+		}
 	}
 	return &usageError{command: c.CommandPath(), err: err}
 }

@@ -97,7 +97,7 @@ func (a *app) up(ctx context.Context, o upOptions) error {
 		return errSilent
 	}
 	if err != nil {
-		return err
+		return a.elsewhere(err, o)
 	}
 	a.welcome(p.Addresses, folders, time.Since(began))
 	<-ctx.Done()

@@ -18,11 +18,11 @@ const DataFolder = ".millrace"
 // FindRoot finds the root of the repository from a folder within it: programs
 // are built from its source.
 func FindRoot(from string) (string, error) {
-	dir, err := filepath.Abs(from)
+	from, err := filepath.Abs(from)
 	if err != nil {
 		return "", err
 	}
-	for {
+	for dir := from; ; {
 		text, err := os.ReadFile(filepath.Join(dir, "go.mod"))
 		if err == nil && strings.HasPrefix(string(text), "module "+Module+"\n") {
 			return dir, nil

@@ -45,6 +45,7 @@ func Read(r io.Reader) iter.Seq2[Input, error] {
 			offset := dec.InputOffset()
 			if syntax, ok := errors.AsType[*jsontext.SyntacticError](err); ok {
 				offset = syntax.ByteOffset
+				err = fmt.Errorf("no JSON: %w (byte %d of the input)", syntax.Err, offset)
 			}
 			in.Line, in.Value = l.at(offset), nil
 			yield(in, fmt.Errorf("%s: %w", in, err))

@@ -32,6 +32,7 @@ func TestReadTakesArraysLinesAndSingleEvents(t *testing.T) {
 		"empty array":  {"[]", ""},
 		"no object":    {`{"id":"1"} 7`, `{"id":"1"} line 1, event 2: want a JSON object`},
 		"torn":         {`{"id":"1"}` + "\n" + `{"id":`, `{"id":"1"} line 2, event 2: `},
+		"no JSON":      {`{"id":"1"}` + "\n" + `{bad`, `{"id":"1"} line 2, event 2: no JSON: invalid character 'b'`},
 		"torn array":   {"[{\"id\":\"1\"},\n\n", `{"id":"1"} line 3, event 2: `},
 	} {
 		t.Run(name, func(t *testing.T) {
