@@ -217,6 +217,9 @@ func TestUpStopsWhileItStarts(t *testing.T) {
 	f := platformtest.Checkout(t)
 	up := startUp(t, f)
 	up.readTo(t, "Kafka ")
+	if status, out := run(t, "verify", "--dir", f.Data); status != 1 || !strings.Contains(out, "wait until process "+strconv.Itoa(up.cmd.Process.Pid)+" says that it is up") {
+		t.Errorf("while it starts: status %d:\n%s", status, out)
+	}
 	if err := up.cmd.Process.Signal(os.Interrupt); err != nil {
 		t.Fatal(err)
 	}

@@ -42,7 +42,11 @@ func (a *app) locate(needs ...string) (platform.Addresses, error) {
 	if from.RedisURL != "" {
 		at.RedisURL = from.RedisURL
 	}
-	if name := lacks(at, needs); name != "" {
+	name := lacks(at, needs)
+	if name != "" && errors.Is(missing, errStarting) {
+		return at, missing
+	}
+	if name != "" {
 		return at, fmt.Errorf("%w, and %s is not set: start it with `millrace up`, or set %s to use servers elsewhere", missing, name, name)
 	}
 	return at, nil
@@ -61,6 +65,8 @@ func lacks(at platform.Addresses, needs []string) string {
 	return ""
 }
 
+var errStarting = errors.New("the platform is starting or stopping")
+
 // local is the platform on the data folder, or the reason why there is none.
 func (a *app) local() (platform.Addresses, error) {
 	folders, err := a.folders()
@@ -68,8 +74,11 @@ func (a *app) local() (platform.Addresses, error) {
 		return platform.Addresses{}, errors.New("no platform is known outside of a checkout (change into it, or name its data folder with --dir)")
 	}
 	at, err := platform.ReadAddresses(folders.Data)
-	if errors.Is(err, platform.ErrNotRunning) {
-		return at, fmt.Errorf("no platform runs on %s", folders.Data)
+	if !errors.Is(err, platform.ErrNotRunning) {
+		return at, err
 	}
-	return at, err
+	if pid := platform.Starting(folders.Data); pid != 0 {
+		return at, fmt.Errorf("%w on %s: wait until process %d says that it is up", errStarting, folders.Data, pid)
+	}
+	return at, fmt.Errorf("no platform runs on %s", folders.Data)
 }

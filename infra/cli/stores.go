@@ -41,7 +41,9 @@ func (a *app) stores(needs ...string) (*stores, error) {
 		return nil, err
 	}
 	if at.DatabaseURL == "" {
-		if at, err = a.local(); err != nil {
+		if at, err = a.local(); errors.Is(err, errStarting) {
+			return nil, err
+		} else if err != nil {
 			return nil, fmt.Errorf("%w: start it with `millrace up`, or set DATABASE_URL, REDIS_URL and KAFKA_BROKERS to use servers elsewhere", err)
 		}
 	}

@@ -7,6 +7,8 @@ import (
 	"io/fs"
 	"os"
 	"path/filepath"
+	"slices"
+	"strings"
 
 	"github.com/millrace/millrace/infra/stack/process"
 	"github.com/millrace/millrace/infra/topics"
@@ -93,4 +95,15 @@ func ReadAddresses(data string) (Addresses, error) {
 		return Addresses{}, ErrNotRunning
 	}
 	return a, nil
+}
+
+// Starting is the process of `millrace up` that works on a data folder and may
+// not be up yet, or 0. It does not touch the lock, which would be in the way of
+// one that starts just now.
+func Starting(data string) int {
+	pid := process.Holder(filepath.Join(data, lockFile))
+	if pid == 0 || !process.Running(pid) || !slices.Contains(strings.Fields(process.CommandLine(pid)), "up") {
+		return 0
+	}
+	return pid
 }

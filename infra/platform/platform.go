@@ -101,9 +101,11 @@ func Start(ctx context.Context, cfg Config) (_ *Platform, err error) {
 	return p, p.Addresses.write(cfg.Folders.Data)
 }
 
+const lockFile = "lock"
+
 // lock makes sure that one platform runs on a data folder.
 func lock(f Folders) (func(), error) {
-	unlock, err := process.TryLock(filepath.Join(f.Data, "lock"))
+	unlock, err := process.TryLock(filepath.Join(f.Data, lockFile))
 	if held, ok := errors.AsType[*process.LockedError](err); ok {
 		return nil, &AlreadyRunningError{PID: held.PID, Data: f.Data}
 	}

@@ -48,7 +48,7 @@ func lock(file string, how int) (func(), error) {
 		}
 	}
 	if errors.Is(err, syscall.EWOULDBLOCK) {
-		err = &LockedError{File: file, PID: holder(file)}
+		err = &LockedError{File: file, PID: Holder(file)}
 	}
 	if err != nil {
 		return nil, errors.Join(err, f.Close())
@@ -69,7 +69,9 @@ func sign(f *os.File) error {
 	return err
 }
 
-func holder(file string) int {
+// Holder is the process that took a lock last, 0 if none did. It may have ended
+// since.
+func Holder(file string) int {
 	text, err := os.ReadFile(file)
 	if err != nil {
 		return 0
