@@ -11,6 +11,7 @@ import (
 
 	"github.com/IBM/sarama"
 	"github.com/jackc/pgx/v5"
+	"github.com/redis/go-redis/v9"
 
 	"github.com/millrace/millrace/infra/cli/send"
 	"github.com/millrace/millrace/infra/cli/status"
@@ -226,6 +227,30 @@ func TestEntityShowsItsBits(t *testing.T) {
 		if want := "Redis millrace:{acme:presence}\n  " + want + "\n"; !strings.Contains(out.String(), want) {
 			t.Errorf("lacks %q:\n%s", want, out.String())
 		}
+	}
+}
+
+// TestEntityShowsScoresInFull: those that are times are read as such.
+func TestEntityShowsScoresInFull(t *testing.T) {
+	t.Parallel()
+	conn := connect(t, stacktest.Postgres(t))
+	shown, err := views.Open(t.Context(), stacktest.Redis(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = shown.Close() })
+	execute(t, conn, `INSERT INTO millrace.entities (tenant_id, function, subject, version) VALUES ('acme', 'conversation', 'c', 1)`)
+	execute(t, conn, `INSERT INTO millrace.conversations (tenant_id, conversation, priority, queues, opened_at) VALUES ('acme', 'c', 0, '{}', now())`)
+	if err := shown.ZAdd(t.Context(), "millrace:{acme:active-conversations}", redis.Z{Score: 1795165200, Member: "c"}).Err(); err != nil {
+		t.Fatal(err)
+	}
+	e, err := status.ReadEntity(t.Context(), conn, shown, status.EntityName{Tenant: "acme", Function: "conversation", Subject: "c"})
+	if err != nil {
+		t.Fatal(err)
+	}
+	var out strings.Builder
+	if err := status.RenderEntity(&out, e); err != nil || !strings.Contains(out.String(), "\n  c  1795165200\n") {
+		t.Errorf("error %v:\n%s", err, out.String())
 	}
 }
 

@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"maps"
 	"slices"
+	"strconv"
 	"strings"
 
 	"github.com/jackc/pgx/v5"
@@ -107,7 +108,7 @@ func readMember(ctx context.Context, shown redis.UniversalClient, v views.Member
 	case err != nil:
 		return so, fmt.Errorf("reading %s from Redis: %w", v.Key, err)
 	default:
-		so.Lines = append(so.Lines, fmt.Sprintf("%s  %g", v.Member, score))
+		so.Lines = append(so.Lines, v.Member+"  "+strconv.FormatFloat(score, 'f', -1, 64))
 	}
 	return so, nil
 }
