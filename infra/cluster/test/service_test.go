@@ -170,10 +170,20 @@ func setContainer(spec, fields map[string]any) {
 	c := container(spec)
 	for name, value := range fields {
 		if name == "env" {
-			env, _ := c["env"].([]any)
-			value = append(slices.Clone(env), value)
+			value = withVariable(c["env"], value)
 		}
 		c[name] = value
 	}
 	_ = unstructured.SetNestedSlice(spec, []any{c}, "template", "spec", "containers")
+}
+
+// withVariable is an environment with one more variable, or another value of it.
+func withVariable(env, variable any) []any {
+	all, _ := env.([]any)
+	one, _ := variable.(map[string]any)
+	others := slices.DeleteFunc(slices.Clone(all), func(v any) bool {
+		other, _ := v.(map[string]any)
+		return other["name"] == one["name"]
+	})
+	return append(others, variable)
 }
