@@ -1,6 +1,7 @@
 package function
 
 import (
+	"encoding"
 	"errors"
 	"fmt"
 	"reflect"
@@ -41,10 +42,20 @@ func describe(err error) error {
 		return fmt.Errorf("%s is unknown: the type has no such member", at)
 	case semantic.JSONKind == jsontext.KindNumber && semantic.GoType != nil && semantic.GoType.ConvertibleTo(reflect.TypeFor[int64]()):
 		return fmt.Errorf("%s must be a whole number within 64 bits, without a point or an exponent", at)
+	case semantic.JSONKind == jsontext.KindNumber && takesText(semantic.GoType):
+		return fmt.Errorf("%s must not be a number: put it in quotes", at)
 	case semantic.Err == nil || semantic.JSONKind != jsontext.KindString:
 		return fmt.Errorf("%s must not be %s", at, kinds[semantic.JSONKind])
 	}
 	return fmt.Errorf("%s: %w", at, semantic.Err)
+}
+
+// takesText reports whether a value is a string in JSON, as exact decimals are.
+func takesText(t reflect.Type) bool {
+	if t == nil {
+		return false
+	}
+	return t.Kind() == reflect.String || reflect.PointerTo(t).Implements(reflect.TypeFor[encoding.TextUnmarshaler]())
 }
 
 var kinds = map[jsontext.Kind]string{
