@@ -114,7 +114,7 @@ func (s service) start(f Folders) (Running, error) {
 	}
 	// The child has its own handle; this one has done its duty.
 	defer func() { _ = log.Close() }()
-	p, err := process.Start(process.Spec{Path: f.bin(s.program), Env: append(collectSeldom(), environment(s.env)...), Dir: f.Root, Output: log})
+	p, err := process.Start(process.Spec{Path: f.bin(s.program), Env: append([]string{collectSeldom}, environment(s.env)...), Dir: f.Root, Output: log})
 	if err != nil {
 		return nil, err
 	}
@@ -123,7 +123,7 @@ func (s service) start(f Folders) (Running, error) {
 
 // collectSeldom has Go's collector run when the heap has grown fivefold, as the
 // manifests have it, unless the environment says else: these heaps are small.
-func collectSeldom() []string { return []string{"GOGC=400"} }
+const collectSeldom = "GOGC=400"
 
 // reclaim ends the service's process of an earlier run, if there is one.
 func (s service) reclaim(f Folders) (bool, error) {

@@ -3,7 +3,6 @@ package outbox
 import (
 	"context"
 	"fmt"
-	"slices"
 	"time"
 
 	"github.com/millrace/millrace/shared/fault"
@@ -61,6 +60,5 @@ func (o *offered) since(before time.Time) (ids []int64) {
 			ids = append(ids, p.ID)
 		}
 	}
-	slices.Sort(ids)
 	return ids
 }

@@ -117,11 +117,7 @@ func TestSnapshotWithoutServersIsTrouble(t *testing.T) {
 func TestEntityShowsItsStateAndHistory(t *testing.T) {
 	t.Parallel()
 	conn := connect(t, stacktest.Postgres(t))
-	shown, err := views.Open(t.Context(), stacktest.Redis(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = shown.Close() })
+	shown := openRedis(t)
 	name, err := status.ParseEntityName("acme/ledger/desk/7")
 	if err != nil || name.Subject != "desk/7" {
 		t.Fatalf("%+v, error %v", name, err)
@@ -182,11 +178,7 @@ func TestEntityShowsItsStateAndHistory(t *testing.T) {
 func TestEntityThatOnlyFailedIsShown(t *testing.T) {
 	t.Parallel()
 	conn := connect(t, stacktest.Postgres(t))
-	shown, err := views.Open(t.Context(), stacktest.Redis(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = shown.Close() })
+	shown := openRedis(t)
 	execute(t, conn, `INSERT INTO millrace.dead_letters (id, function, tenant_id, source, event_id, type, subject, kind, reason, cause, event, created_at)
 		VALUES (gen_random_uuid(), 'trade', 'acme', 'd', 'd1', 'trade.executed.v1', 's', 'undecided', 'bad-payload', 'torn', '', now())`)
 	e, err := status.ReadEntity(t.Context(), conn, shown, status.EntityName{Tenant: "acme", Function: "trade", Subject: "s"})
@@ -199,11 +191,7 @@ func TestEntityThatOnlyFailedIsShown(t *testing.T) {
 func TestEntityShowsItsBits(t *testing.T) {
 	t.Parallel()
 	conn := connect(t, stacktest.Postgres(t))
-	shown, err := views.Open(t.Context(), stacktest.Redis(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = shown.Close() })
+	shown := openRedis(t)
 	for n, agent := range []string{"on", "off", "new"} {
 		execute(t, conn, `INSERT INTO millrace.entities (tenant_id, function, subject, version) VALUES ('acme', 'agent', $1, 1)`, agent)
 		execute(t, conn, `INSERT INTO millrace.agents (tenant_id, agent, name, status, reason, since, session, skills, features, version)
@@ -234,11 +222,7 @@ func TestEntityShowsItsBits(t *testing.T) {
 func TestEntityShowsScoresInFull(t *testing.T) {
 	t.Parallel()
 	conn := connect(t, stacktest.Postgres(t))
-	shown, err := views.Open(t.Context(), stacktest.Redis(t))
-	if err != nil {
-		t.Fatal(err)
-	}
-	t.Cleanup(func() { _ = shown.Close() })
+	shown := openRedis(t)
 	execute(t, conn, `INSERT INTO millrace.entities (tenant_id, function, subject, version) VALUES ('acme', 'conversation', 'c', 1)`)
 	execute(t, conn, `INSERT INTO millrace.conversations (tenant_id, conversation, priority, queues, opened_at) VALUES ('acme', 'c', 0, '{}', now())`)
 	if err := shown.ZAdd(t.Context(), "millrace:{acme:active-conversations}", redis.Z{Score: 1795165200, Member: "c"}).Err(); err != nil {
@@ -271,6 +255,16 @@ func connect(t *testing.T, url string) *pgx.Conn {
 	}
 	t.Cleanup(func() { _ = conn.Close(context.Background()) })
 	return conn
+}
+
+func openRedis(t *testing.T) redis.UniversalClient {
+	t.Helper()
+	client, err := views.Open(t.Context(), stacktest.Redis(t))
+	if err != nil {
+		t.Fatal(err)
+	}
+	t.Cleanup(func() { _ = client.Close() })
+	return client
 }
 
 func execute(t *testing.T, conn *pgx.Conn, sql string, args ...any) {

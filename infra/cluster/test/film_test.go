@@ -9,10 +9,6 @@ import (
 	"github.com/twmb/franz-go/pkg/kgo"
 
 	corev1 "k8s.io/api/core/v1"
-
-	"github.com/millrace/millrace/infra/platform"
-	"github.com/millrace/millrace/infra/records"
-	"github.com/millrace/millrace/infra/topics"
 )
 
 // picture is the cluster at a moment.
@@ -91,14 +87,11 @@ func (f *film) take(ctx context.Context) (p picture, err error) {
 // records counts what all triggers have taken, and what waits for them.
 func (f *film) records(ctx context.Context) (done, left int64, err error) {
 	for _, name := range functions() {
-		all, err := records.Extents(ctx, f.admin, topics.Events(name), platform.ConsumerGroup(name))
+		d, l, err := sumExtents(ctx, f.admin, name)
 		if err != nil {
 			return 0, 0, err
 		}
-		for _, x := range all {
-			done += x.Committed
-			left += x.End - x.Committed
-		}
+		done, left = done+d, left+l
 	}
 	return done, left, nil
 }

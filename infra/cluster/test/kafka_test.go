@@ -1,6 +1,7 @@
 package test_test
 
 import (
+	"context"
 	"testing"
 
 	"github.com/twmb/franz-go/pkg/kadm"
@@ -30,13 +31,17 @@ func (w *world) extents(t *testing.T, function string) (done, left int64) {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	all, err := records.Extents(t.Context(), kadm.NewClient(client), topics.Events(function), platform.ConsumerGroup(function))
-	if err != nil {
+	if done, left, err = sumExtents(t.Context(), kadm.NewClient(client), function); err != nil {
 		t.Fatal(err)
 	}
+	return done, left
+}
+
+func sumExtents(ctx context.Context, admin *kadm.Client, function string) (done, left int64, err error) {
+	all, err := records.Extents(ctx, admin, topics.Events(function), platform.ConsumerGroup(function))
 	for _, x := range all {
 		done += x.Committed
 		left += x.End - x.Committed
 	}
-	return done, left
+	return done, left, err
 }

@@ -28,10 +28,7 @@ const straight = "test-straight"
 func TestTriggerTriesAgain(t *testing.T) {
 	w := join(t)
 	t.Cleanup(func() { w.restore(t) })
-	url := w.goStraight(t, 10)
-	done, left := w.extents(t, "trade")
-	w.killFunction(t, "trade")
-	sent := w.trades(t, 20)
+	url, sent, given := w.killBehind(t, 10)
 	poison := *sent[0].Event
 	poison.ID, poison.Type = poison.ID+"-poison", "trade.executed.v9"
 	poison.Subject, poison.Sequence = poison.Subject+"-poison", 0
@@ -41,8 +38,8 @@ func TestTriggerTriesAgain(t *testing.T) {
 	w.awaitDecided(t, 3*time.Minute, sent)
 	w.awaitDeadLetter(t, &poison)
 	taken.Wait()
-	if d, l := w.extents(t, "trade"); d+l != done+left {
-		t.Errorf("%d events came by Kafka, and so were given up", d+l-done-left)
+	if n := given(); n != 0 {
+		t.Errorf("%d events came by Kafka, and so were given up", n)
 	}
 	w.restore(t)
 	w.check(t, append(sent, traffic.Record{Event: &poison}))
@@ -54,14 +51,11 @@ func TestTriggerTriesAgain(t *testing.T) {
 func TestTriggerGivesUp(t *testing.T) {
 	w := join(t)
 	t.Cleanup(func() { w.restore(t) })
-	url := w.goStraight(t, 1)
-	done, left := w.extents(t, "trade")
-	w.killFunction(t, "trade")
-	sent := w.trades(t, 20)
+	url, sent, given := w.killBehind(t, 1)
 	taken := w.offerAll(t, url, events(sent))
 	await(t, "every event is given up, and waits in Kafka", 2*time.Minute, func(context.Context) (string, error) {
-		if d, l := w.extents(t, "trade"); int(d+l-done-left) < len(sent) {
-			return fmt.Sprintf("%d of %d are there", d+l-done-left, len(sent)), nil
+		if n := given(); n < len(sent) {
+			return fmt.Sprintf("%d of %d are there", n, len(sent)), nil
 		}
 		return "", nil
 	})
@@ -73,6 +67,20 @@ func TestTriggerGivesUp(t *testing.T) {
 	w.awaitDecided(t, 3*time.Minute, sent)
 	w.restore(t)
 	w.check(t, sent)
+}
+
+// killBehind kills trade behind a Trigger straight to it, and returns the Broker's
+// address, events for it, and how many were given up since: those are in Kafka.
+func (w *world) killBehind(t *testing.T, retries int64) (url string, sent []traffic.Record, given func() int) {
+	t.Helper()
+	url = w.goStraight(t, retries)
+	count := func() int64 {
+		done, left := w.extents(t, "trade")
+		return done + left
+	}
+	before := count()
+	w.killFunction(t, "trade")
+	return url, w.trades(t, 20), func() int { return int(count() - before) }
 }
 
 // goStraight makes the Broker and its Trigger. An event is tried once and so many
