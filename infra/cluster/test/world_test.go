@@ -42,6 +42,7 @@ var connected = sync.OnceValues(connect)
 func join(t *testing.T) *world {
 	t.Helper()
 	w := look(t)
+	w.awaitKnative(t)
 	w.restore(t)
 	w.settle(t)
 	return w
