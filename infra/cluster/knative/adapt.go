@@ -38,13 +38,21 @@ func adapt(all []object) []object {
 	return all
 }
 
+// answersAPI are the Deployments that the API server asks before it takes a resource.
+// While they get no CPU, nothing of Knative can be written, and they fail their probes.
+var answersAPI = []string{"webhook", "eventing-webhook", "imc-controller"}
+
 // freeCPU lets Knative's own pods ask for hardly any: two cores would be spoken for
 // before the first function. Who asks for nothing asks for its limit.
 func freeCPU(deployment object) {
+	cpu := "10m"
+	if slices.Contains(answersAPI, deployment.Name()) {
+		cpu = "100m"
+	}
 	containers, _ := deployment.At("spec", "template", "spec")["containers"].([]any)
 	for _, container := range containers {
 		fields, _ := container.(map[string]any)
-		object(fields).At("resources", "requests")["cpu"] = "10m"
+		object(fields).At("resources", "requests")["cpu"] = cpu
 	}
 }
 

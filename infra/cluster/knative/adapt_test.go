@@ -2,6 +2,7 @@ package knative
 
 import (
 	"slices"
+	"strconv"
 	"strings"
 	"testing"
 
@@ -43,13 +44,31 @@ func TestKnativeLeavesTheCoresToOthers(t *testing.T) {
 	if len(deployments) < 10 {
 		t.Errorf("only %d Deployments", len(deployments))
 	}
+	sum := 0 // of millicores
 	for _, o := range deployments {
 		containers, _ := o.At("spec", "template", "spec")["containers"].([]any)
 		for _, c := range containers {
 			fields, _ := c.(map[string]any)
-			if got := object(fields).At("resources", "requests")["cpu"]; got != "10m" {
-				t.Errorf("%s asks for %v", o.Name(), got)
+			text, _ := object(fields).At("resources", "requests")["cpu"].(string)
+			cpu, err := strconv.Atoi(strings.TrimSuffix(text, "m"))
+			if err != nil {
+				t.Fatalf("%s asks for %q: %v", o.Name(), text, err)
 			}
+			sum += cpu
+		}
+	}
+	if sum > 500 {
+		t.Errorf("Knative asks for %dm", sum)
+	}
+}
+
+// One that has other names would be asked in vain on a busy machine.
+func TestWhoAnswersTheAPIServerHasCPU(t *testing.T) {
+	t.Parallel()
+	all := loaded(t)
+	for _, name := range answersAPI {
+		if !slices.ContainsFunc(all, func(o object) bool { return o.Kind() == "Deployment" && o.Name() == name }) {
+			t.Errorf("there is no Deployment %s", name)
 		}
 	}
 }
