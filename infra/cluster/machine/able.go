@@ -21,6 +21,9 @@ func mayTry() error {
 	if runtime.GOOS != "linux" {
 		return &UnableError{"the test cluster needs Linux, and this is " + runtime.GOOS}
 	}
+	if runtime.GOARCH != "amd64" {
+		return &UnableError{"the test cluster needs amd64, as its images are made for that alone, and this is " + runtime.GOARCH}
+	}
 	if os.Geteuid() != 0 {
 		return &UnableError{"the test cluster needs root: it makes a network, mounts and containers"}
 	}

@@ -25,6 +25,8 @@ var packages = map[string]string{
 	"conntrack":              "conntrack",
 	plugins + "/bridge":      "containernetworking-plugins",
 	"redis-server":           "redis-server",
+	"java":                   "default-jre-headless", // Apache Kafka's
+	"mvn":                    "maven",                // brings its jars
 	"update-ca-certificates": "ca-certificates",
 }
 
@@ -33,6 +35,9 @@ var packages = map[string]string{
 // where the machine is to blame.
 func Ready(ctx context.Context, report stack.Reporter) error {
 	if err := mayTry(); err != nil {
+		return err
+	}
+	if err := enoughMemory(); err != nil {
 		return err
 	}
 	if missing := missing(); len(missing) > 0 {
