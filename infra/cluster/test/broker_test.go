@@ -32,37 +32,48 @@ func TestBrokerToEffectFromZero(t *testing.T) {
 	sent := recordsOf(t, s)
 	byFamily(t, sent)
 	w.awaitZero(t, functions()...)
-	before := w.channel(t)
+	before, ends := w.channel(t), w.ends(t)
 	url := w.brokerURL(t, "millrace")
 	for _, r := range sent {
 		w.post(t, url, r.Event)
 	}
 	t.Logf("the Broker has taken %d events", len(sent))
-	w.awaitEffect(t, sent, before)
+	came := w.awaitEffect(t, sent, ends, before)
+	byFamily(t, came)
 	pods, err := w.pods(t.Context(), functions()...)
 	if err != nil {
 		t.Fatal(err)
 	}
 	t.Logf("pods that were woken: %s", names(pods))
-	w.check(t, nil)
+	w.check(t, came)
 }
 
-// awaitEffect returns when all is decided. What a channel that was killed has lost
-// never came to triggers/http.
-func (w *world) awaitEffect(t *testing.T, sent []traffic.Record, before string) {
+// awaitEffect returns the events that came to Kafka since its topics ended there, when
+// all of them are decided. All that were sent must have come, but for those that a
+// channel which was killed may have lost.
+func (w *world) awaitEffect(t *testing.T, sent []traffic.Record, ends map[string]map[int32]int64, before string) (came []traffic.Record) {
 	t.Helper()
 	await(t, "every event has its effect", fromZero, func(ctx context.Context) (string, error) {
+		killed := w.channel(t) != before
 		left, err := w.undecided(ctx, sent)
-		if len(left) == 0 || err != nil {
+		if err != nil || len(left) > 0 && !killed {
+			return fmt.Sprintf("%d of %d are not decided", len(left), len(sent)), err
+		}
+		if came, err = w.since(ctx, ends, sent); err != nil {
 			return "", err
 		}
-		if now := w.channel(t); now != before {
-			t.Logf("THE CHANNEL WAS RESTARTED, and %d events may be lost in it", len(left))
-			byFamily(t, sent)
-			return "", nil
+		if missing := len(sent) - len(came); missing > 0 && !killed {
+			return fmt.Sprintf("%d of %d are not in Kafka", missing, len(sent)), nil
 		}
-		return fmt.Sprintf("%d of %d are not decided", len(left), len(sent)), nil
+		if left, err = w.undecided(ctx, came); len(left) > 0 {
+			return fmt.Sprintf("%d of the %d in Kafka are not decided", len(left), len(came)), err
+		}
+		return "", err
 	})
+	if lost := len(sent) - len(came); lost > 0 {
+		t.Logf("THE CHANNEL WAS RESTARTED, and %d events were lost in it", lost)
+	}
+	return came
 }
 
 // channel tells whether the in-memory channel has lived on.

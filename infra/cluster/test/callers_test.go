@@ -27,9 +27,15 @@ type callers struct {
 	sent     []traffic.Record
 }
 
-const callersAtOnce = 3
-
+// callers are three that ask at most once in 50 ms each.
 func (w *world) callers(t *testing.T, function string) *callers {
+	t.Helper()
+	return w.callAtOnce(t, function, 3, 50*time.Millisecond)
+}
+
+// callAtOnce has n ask a function until they are told to end, each at most once in
+// a period.
+func (w *world) callAtOnce(t *testing.T, function string, n int, period time.Duration) *callers {
 	t.Helper()
 	s := newTraffic(t, 0)
 	if err := s.Only(function); err != nil {
@@ -43,9 +49,9 @@ func (w *world) callers(t *testing.T, function string) *callers {
 	ctx, stop := context.WithCancel(context.WithoutCancel(t.Context()))
 	c := &callers{stop: stop}
 	t.Cleanup(func() { stop(); c.tasks.Wait() })
-	for range callersAtOnce {
+	for range n {
 		c.tasks.Go(func() {
-			pace := time.NewTicker(50 * time.Millisecond)
+			pace := time.NewTicker(period)
 			defer pace.Stop()
 			for ctx.Err() == nil {
 				c.ask(client, url, g)

@@ -13,7 +13,6 @@ import (
 // load is traffic on its way into Kafka, at its pace.
 type load struct {
 	handed atomic.Int64 // to the producer, so far
-	slower atomic.Int64 // how many times slower than its settings say
 	end    chan struct{}
 	ended  chan struct{}
 	sent   []traffic.Record // all of it, once it has ended
@@ -29,7 +28,6 @@ func (w *world) begin(t *testing.T, s traffic.Settings) *load {
 	}
 	producer := w.producer(t)
 	l := &load{end: make(chan struct{}), ended: make(chan struct{})}
-	l.slower.Store(1)
 	t.Cleanup(func() { <-l.ended }) // a test that fails ends its context before
 	go func() {
 		defer close(l.ended)
@@ -42,19 +40,17 @@ func (w *world) begin(t *testing.T, s traffic.Settings) *load {
 }
 
 func (l *load) run(ctx context.Context, g *traffic.Generator, p *produce.Producer) error {
-	began, due, last := time.Now(), time.Duration(0), time.Duration(0)
+	began := time.Now()
 	for {
 		r, more := g.Next()
 		if !more {
 			return nil
 		}
-		due += (r.At - last) * time.Duration(l.slower.Load())
-		last = r.At
 		select {
 		case <-l.end:
 			g.End()
 		default:
-			if !produce.Await(ctx, began, due) {
+			if !produce.Await(ctx, began, r.At) {
 				return ctx.Err()
 			}
 		}

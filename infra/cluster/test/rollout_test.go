@@ -6,17 +6,19 @@ import (
 	"context"
 	"fmt"
 	"maps"
-	"net/http"
 	"strconv"
 	"strings"
 	"testing"
 	"time"
 
 	"k8s.io/apimachinery/pkg/apis/meta/v1/unstructured"
+
+	"github.com/millrace/millrace/infra/traffic"
 )
 
-// A new revision is reached by its tag before it has traffic; then it has 10% of it,
-// 50%, all, and none again, under load, and not one request fails.
+// A new revision decides what comes by its tag before it has traffic; then it has 10%
+// of it, 50%, all, and none again; then all at once and none, as blue-green does. It
+// is under load, and not one request fails.
 func TestRollout(t *testing.T) {
 	w := join(t)
 	t.Cleanup(func() { w.restore(t) })
@@ -27,11 +29,11 @@ func TestRollout(t *testing.T) {
 		spec["traffic"] = []any{share(before, 100), map[string]any{"tag": "candidate", "latestRevision": true, "percent": int64(0)}}
 	})
 	after := w.awaitService(t, "trade")
-	w.callByTag(t, "candidate-trade")
+	byTag := w.callByTag(t, "candidate-trade", after)
 	for _, c := range []struct {
 		percent     int64
 		least, most float64
-	}{{0, 0, 0}, {10, 0.02, 0.25}, {50, 0.3, 0.7}, {100, 1, 1}, {0, 0, 0}} {
+	}{{0, 0, 0}, {10, 0.02, 0.25}, {50, 0.3, 0.7}, {100, 1, 1}, {0, 0, 0}, {100, 1, 1}, {0, 0, 0}} {
 		w.divide(t, share(before, 100-c.percent), share(after, c.percent))
 		part := w.partOf(t, load, before, after)
 		t.Logf("%d%%: %s has %.0f%% of the requests", c.percent, after, 100*part)
@@ -39,7 +41,7 @@ func TestRollout(t *testing.T) {
 			t.Errorf("%s has %.2f of the requests, with %d%% of the traffic", after, part, c.percent)
 		}
 	}
-	sent := load.end(t)
+	sent := append(load.end(t), byTag...)
 	w.restore(t)
 	w.check(t, sent)
 }
@@ -92,19 +94,26 @@ func (w *world) divide(t *testing.T, shares ...any) {
 	w.awaitService(t, "trade")
 }
 
-// callByTag reaches a revision by the name of its own.
-func (w *world) callByTag(t *testing.T, name string) {
+// callByTag sends events to a revision by the name of its own, and holds that this one
+// decides them: it has no other traffic.
+func (w *world) callByTag(t *testing.T, name, revision string) []traffic.Record {
 	t.Helper()
-	url := "http://" + name + "." + namespace + ".svc.cluster.local/health/readiness"
-	request, err := http.NewRequestWithContext(t.Context(), http.MethodGet, url, http.NoBody)
-	if err != nil {
-		t.Fatal(err)
+	if n := w.decidedBy(t, revision); n != 0 {
+		t.Errorf("%s has decided %.0f events before anybody has named it", revision, n)
 	}
-	status, body := w.do(t, request)
-	t.Logf("%s answers %d", url, status)
-	if status != http.StatusOK {
-		t.Errorf("%s answers %d: %s", url, status, body)
+	url := "http://" + name + "." + namespace + ".svc.cluster.local"
+	sent := w.trades(t, 5)
+	for _, r := range sent {
+		w.post(t, url, r.Event)
 	}
+	await(t, fmt.Sprintf("%s has decided %d events by its tag", revision, len(sent)), time.Minute, func(ctx context.Context) (string, error) {
+		all, err := w.counts(ctx)
+		if n := int(total(all, revision)); n < len(sent) {
+			return fmt.Sprintf("it has decided %d", n), err
+		}
+		return "", err
+	})
+	return sent
 }
 
 // partOf is what part of 200 requests the pods of the second revision have. Where
