@@ -3,6 +3,7 @@ package runtime
 import (
 	"crypto/sha256"
 	"net/url"
+	"runtime/debug"
 	"strconv"
 	"time"
 
@@ -19,6 +20,7 @@ type candidate struct {
 	digest  [sha256.Size]byte
 	raw     []byte
 	invalid *event.Invalid // why it cannot be decided
+	broke   error          // the panic of the function's code that read it, if any
 	fromDB  bool           // it was parked before this batch
 	unread  bool           // parked, and only its row was read, not the event
 	seen    *seenRow       // what is known of its identity, for fromDB only
@@ -92,12 +94,24 @@ func newCandidate(fn function.Definition, r event.Received, now time.Time) *cand
 	c.digest = c.event.Digest()
 	c.letterID = takeLetterID(c.event)
 	if c.invalid == nil {
-		c.invalid = event.AsInvalid(check(fn, c, now))
+		c.check(fn, now)
 	}
 	return c
 }
 
-func check(fn function.Definition, c *candidate, now time.Time) (err error) {
+// check contains a panic of the function's code, so that it costs one event and
+// not the request, which would come again for ever.
+func (c *candidate) check(fn function.Definition, now time.Time) {
+	defer func() {
+		if r := recover(); r != nil {
+			c.broke = &crashed{r, string(debug.Stack())}
+			c.invalid = unfit(c.broke)
+		}
+	}()
+	c.invalid = event.AsInvalid(decode(fn, c, now))
+}
+
+func decode(fn function.Definition, c *candidate, now time.Time) (err error) {
 	if err := c.event.Validate(now); err != nil {
 		return err
 	}

@@ -35,8 +35,11 @@ type added struct {
 }
 
 func (a added) Validate() error {
-	if a.Note == "invalid" {
+	switch a.Note {
+	case "invalid":
 		return errors.New("note: is invalid")
+	case "panic in Validate":
+		panic("as asked")
 	}
 	return nil
 }

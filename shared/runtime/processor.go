@@ -236,8 +236,14 @@ func (p *Processor) alarm(plan *plan) {
 		if e == nil {
 			e = &event.Event{}
 		}
-		p.log.Log(context.Background(), level, "dead letter", "reason", d.why.Reason, "cause", d.why.Detail,
-			"tenant", e.TenantID, "source", e.Source, "id", e.ID, "type", e.Type, "subject", e.Subject)
+		about := []any{
+			"reason", d.why.Reason, "cause", d.why.Detail,
+			"tenant", e.TenantID, "source", e.Source, "id", e.ID, "type", e.Type, "subject", e.Subject,
+		}
+		if d.broke != nil {
+			about = append(about, "stack", stackOf(d.broke))
+		}
+		p.log.Log(context.Background(), level, "dead letter", about...)
 	}
 }
 

@@ -121,6 +121,22 @@ func TestPoison(t *testing.T) {
 	expect(t, w.text(t, `SELECT count(*)::text FROM millrace.dead_letters`), "5")
 }
 
+// What breaks while an event is read costs that event, also when it was parked by
+// a version that could read it.
+func TestPoisonBreaksTheReader(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	broken := add("p", "x", 2, 1, "panic in Validate")
+	expect(t, kinds(w.process(t, broken, add("q", "x", 3, 1), add("s", "y", 0, 1))), "dead parked applied ")
+	expect(t, w.summary(t, "x"), "version=0 stream=0+1 parked=q dead=p:rule-failed")
+
+	good := add("b", "z", 2, 1)
+	w.process(t, good, add("c", "z", 3, 1))
+	w.exec(t, `UPDATE millrace.parked SET event = jsonb_set(event::jsonb, '{data,note}', '"panic in Validate"')::json WHERE id = 'b'`)
+	expect(t, kinds(w.process(t, add("a", "z", 1, 1))), "applied ")
+	expect(t, w.summary(t, "z"), "total=1 version=1 stream=1+1 audit=a:applied parked=c dead=b:rule-failed")
+}
+
 // A parked event that the database refuses must not hold up the one that
 // closes its gap.
 func TestPoisonParked(t *testing.T) {
