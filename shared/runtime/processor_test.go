@@ -180,6 +180,31 @@ func TestTwoProcessesOneEntity(t *testing.T) {
 	expect(t, w.text(t, `SELECT count(*)::text FROM millrace.parked`), "0")
 }
 
+// Two processes whose clocks are two hours apart take turns at an entity: its order
+// is that in which they had it. What they leave behind is not of the future, where
+// no operator's command would find it.
+func TestClocksApart(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t)
+	early, late := w.processor(), w.processor()
+	early.clock = func() time.Time { return time.Now().UTC().Add(-time.Hour) }
+	late.clock = func() time.Time { return time.Now().UTC().Add(time.Hour) }
+	for n := int64(1); n <= 6; n += 2 {
+		w.Processor = late
+		w.process(t, add(fmt.Sprint("e", n), "x", n, 1), add(fmt.Sprint("dead", n), "x", 0, 1, "invalid"))
+		w.process(t, add(fmt.Sprint("later", n), "y", n+1, 1))
+		w.Processor = early
+		w.process(t, add(fmt.Sprint("e", n+1), "x", n+1, 1))
+		w.process(t, add(fmt.Sprint("sooner", n), "y", n, 1))
+		w.drainAll(t)
+	}
+	for _, subject := range []string{"x", "y"} {
+		expect(t, w.text(t, `SELECT string_agg(sequence::text, ',' ORDER BY version) || ' to ' || max(version)
+			FROM millrace.audit WHERE subject = $1`, subject), "1,2,3,4,5,6 to 6")
+	}
+	expect(t, w.text(t, `SELECT count(*) || ' and ' || count(*) FILTER (WHERE created_at > now()) FROM millrace.dead_letters`), "3 and 0")
+}
+
 // Two processes get the same event at the same time, for different entities.
 func TestOneIdentityTwoEntities(t *testing.T) {
 	t.Parallel()

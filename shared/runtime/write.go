@@ -63,10 +63,12 @@ USING unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) AS batch (tenant_
 WHERE p.tenant_id = batch.tenant_id AND p.function = $1 AND p.subject = batch.subject
   AND p.source = batch.source AND p.sequence = batch.sequence`
 
+	// Not of the future, if the clock of the process is ahead: nobody would see it
+	// who looks at what there is by now.
 	insertDeadLetters = `
 INSERT INTO millrace.dead_letters (id, function, tenant_id, source, event_id, type, subject,
                                    kind, reason, cause, digest, event, created_at)
-SELECT id, $1, tenant_id, source, event_id, type, subject, kind, reason, cause, digest, event, $2
+SELECT id, $1, tenant_id, source, event_id, type, subject, kind, reason, cause, digest, event, least($2, now())
 FROM unnest($3::uuid[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
             $9::text[], $10::text[], $11::text[], $12::bytea[], $13::bytea[])
   AS batch (id, tenant_id, source, event_id, type, subject, kind, reason, cause, digest, event)
