@@ -93,7 +93,7 @@ func (a *audit) read(ctx context.Context, last Decision) (page []delivery, next 
 	if err != nil {
 		return nil, last, err
 	}
-	page, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (delivery, error) {
+	page, err = collect(rows, func(row pgx.CollectableRow) (delivery, error) {
 		e, d, digest := &event.Event{IsJSON: true, ContentType: "application/json"}, delivery{ordered: true}, []byte(nil)
 		err := row.Scan(&e.TenantID, &e.Subject, &next.Version, &e.Source, &e.ID, &e.Type, &e.Time, &e.Sequence, &digest, &e.Data, &d.redriven)
 		e.Time = e.Time.UTC()

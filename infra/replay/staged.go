@@ -183,7 +183,7 @@ func nextPage(ctx context.Context, pool *pgxpool.Pool, last place) (page []deliv
 	if err != nil {
 		return nil, last, err
 	}
-	page, err = pgx.CollectRows(rows, func(row pgx.CollectableRow) (d delivery, err error) {
+	page, err = collect(rows, func(row pgx.CollectableRow) (d delivery, err error) {
 		var raw []byte
 		err = row.Scan(&next.tenant, &next.subject, &next.version, &next.n, &raw, &d.redriven)
 		d.Received, d.ordered = event.ParseStructured(raw), next.version != unknown
