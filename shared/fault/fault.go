@@ -106,5 +106,5 @@ func Write(w http.ResponseWriter, err error) {
 		w.Header().Set("Retry-After", strconv.Itoa(retryAfter))
 	}
 	w.WriteHeader(kind.Status())
-	_, _ = w.Write(body) // the caller may be gone
+	_, _ = w.Write(append(body, '\n')) // the caller may be gone
 }

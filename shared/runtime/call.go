@@ -79,5 +79,5 @@ func (a Answer) write(w http.ResponseWriter) {
 	body, _ := json.Marshal(a) //nolint:errchkjson // strings and numbers
 	w.Header().Set("Content-Type", media)
 	w.WriteHeader(a.status())
-	_, _ = w.Write(body) // the caller may be gone, and may ask again
+	_, _ = w.Write(append(body, '\n')) // the caller may be gone, and may ask again
 }

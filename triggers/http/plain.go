@@ -1,7 +1,10 @@
 package gateway
 
 import (
+	"bytes"
 	"context"
+	"errors"
+	"io"
 	"mime"
 	"net/url"
 	"slices"
@@ -51,10 +54,22 @@ func (g *Gateway) readPlain(ctx context.Context, v *visit) ([]event.Received, er
 	}
 	v.give(release)
 	if e.Data = body; !jsontext.Value(body).IsValid() {
-		return nil, fault.New(fault.Invalid, "the body is not JSON: it has to be the event's data")
+		return nil, fault.New(fault.Invalid, "the body is not JSON, and it has to be the event's data: %s", whyInvalid(body))
 	}
 	v.w.Header().Set(idempotencyKey, id)
 	return []event.Received{{Event: e, Raw: event.AppendJSON(nil, e)}}, nil
+}
+
+// whyInvalid says what is wrong with JSON, and after how many bytes.
+func whyInvalid(body []byte) string {
+	err := jsontext.NewDecoder(bytes.NewReader(body)).SkipValue()
+	switch {
+	case err == nil:
+		return "something follows its value"
+	case errors.Is(err, io.EOF):
+		return "it is empty"
+	}
+	return strings.TrimPrefix(err.Error(), "jsontext: ")
 }
 
 // parameters are those that a request with plain JSON may have.

@@ -73,7 +73,7 @@ func (g *Gateway) handle(mux *http.ServeMux, to route, from *access, local bool)
 func (g *Gateway) serve(w http.ResponseWriter, r *http.Request, to route, from *access, local bool) error {
 	if r.Method != http.MethodPost {
 		w.Header().Set("Allow", http.MethodPost)
-		return fault.New(fault.WrongMethod, "events come by POST")
+		return fault.New(fault.WrongMethod, "events come by POST: /openapi.json says where to")
 	}
 	if err := checkFraming(w, r); err != nil {
 		return err
