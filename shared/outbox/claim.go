@@ -28,6 +28,9 @@ type Claim struct {
 	// Decisions are the spans of decisions that are followed, known as Views are.
 	Decisions []trace.Context
 
+	// created is when the row was written, as the row says. With its id it names
+	// the row; an id alone may be another row's after a failover.
+	created time.Time
 	// epoch is the database's as the transaction saw it.
 	epoch epoch
 	// rendered is a moment before the commit, when nothing newer than Views can
@@ -75,7 +78,7 @@ func (c *Claim) Empty() bool {
 const insertClaim = `
 INSERT INTO millrace.outbox (function, created_at, dirty, emitted, dead_letters, drain)
 VALUES ($1, least($2, now()), $3, $4, $5, $6)
-RETURNING id, (SELECT epoch FROM millrace.database_epoch)`
+RETURNING id, created_at, (SELECT epoch FROM millrace.database_epoch)`
 
 // Queue queues the statement that writes c, and sets c.ID when it has run. It
 // belongs into the transaction that c is about, after Views are rendered.
@@ -102,7 +105,7 @@ func (c *Claim) Queue(b *pgx.Batch, now time.Time) error {
 	}
 	c.rendered = time.Now()
 	b.Queue(insertClaim, c.Function, now, dirty, emitted, c.DeadLetters, drain).
-		QueryRow(func(row pgx.Row) error { return row.Scan(&c.ID, &c.epoch) })
+		QueryRow(func(row pgx.Row) error { return row.Scan(&c.ID, &c.created, &c.epoch) })
 	return nil
 }
 

@@ -3,13 +3,15 @@ package outbox
 import (
 	"context"
 	"fmt"
+	"time"
 
 	"github.com/google/uuid"
 )
 
 // Rows are locked in one order, so that two relays that finish the same rows
 // cannot deadlock; each statement is a transaction of its own for the same
-// reason.
+// reason. A row that has the id and not the time is another transaction's: the
+// database failed over without its tail, and gave the id again.
 const (
 	// A row whose views were shown in an epoch that is over stays: after a
 	// renewal every view is shown anew, and one of the old epoch may have come
@@ -18,8 +20,8 @@ const (
 	deleteRows = `
 WITH done AS MATERIALIZED (
     SELECT o.id
-    FROM unnest($1::bigint[], $2::uuid[]) AS done (id, epoch)
-    JOIN millrace.outbox AS o ON o.id = done.id
+    FROM unnest($1::bigint[], $2::timestamptz[], $3::uuid[]) AS done (id, created_at, epoch)
+    JOIN millrace.outbox AS o ON o.id = done.id AND o.created_at = done.created_at
     WHERE done.epoch IS NULL OR done.epoch = (SELECT epoch FROM millrace.database_epoch)
     ORDER BY o.id
     FOR UPDATE OF o
@@ -29,11 +31,11 @@ DELETE FROM millrace.outbox AS o USING done WHERE o.id = done.id`
 	narrowRows = `
 WITH rest AS MATERIALIZED (
     SELECT rest.*
-    FROM unnest($1::bigint[], $2::uuid[], $3::bool[], $4::json[], $5::bool[], $6::json[],
-                $7::bool[], $8::text[], $9::bool[], $10::json[])
-      AS rest (id, epoch, sets_dirty, dirty, sets_emitted, emitted,
+    FROM unnest($1::bigint[], $2::timestamptz[], $3::uuid[], $4::bool[], $5::json[], $6::bool[], $7::json[],
+                $8::bool[], $9::text[], $10::bool[], $11::json[])
+      AS rest (id, created_at, epoch, sets_dirty, dirty, sets_emitted, emitted,
                sets_dead_letters, dead_letters, sets_drain, drain)
-    JOIN millrace.outbox AS o ON o.id = rest.id
+    JOIN millrace.outbox AS o ON o.id = rest.id AND o.created_at = rest.created_at
     ORDER BY o.id
     FOR UPDATE OF o
 )
@@ -71,14 +73,14 @@ func (r *Relay) finish(ctx context.Context, works []*work) error {
 	ctx, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
 	defer cancel()
 	if len(done.ids) > 0 {
-		tag, err := r.cfg.Pool.Exec(ctx, deleteRows, done.ids, done.epochs)
+		tag, err := r.cfg.Pool.Exec(ctx, deleteRows, done.ids, done.created, done.epochs)
 		if err != nil {
 			return fmt.Errorf("deleting %d outbox rows: %w", len(done.ids), err)
 		}
 		r.stats.finished.Add(tag.RowsAffected())
 	}
 	if len(left.ids) > 0 {
-		_, err := r.cfg.Pool.Exec(ctx, narrowRows, left.ids, left.epochs, left.setsDirty, left.dirty,
+		_, err := r.cfg.Pool.Exec(ctx, narrowRows, left.ids, left.created, left.epochs, left.setsDirty, left.dirty,
 			left.setsEmitted, left.emitted, left.setsDeadLetters, left.deadLetters, left.setsDrain, left.drain)
 		if err != nil {
 			return fmt.Errorf("narrowing %d outbox rows: %w", len(left.ids), err)
@@ -88,12 +90,14 @@ func (r *Relay) finish(ctx context.Context, works []*work) error {
 }
 
 type finished struct {
-	ids    []int64
-	epochs []epoch
+	ids     []int64
+	created []time.Time
+	epochs  []epoch
 }
 
 func (f *finished) add(w *work) {
 	f.ids = append(f.ids, w.ID)
+	f.created = append(f.created, w.created)
 	f.epochs = append(f.epochs, w.shownAt)
 }
 

@@ -24,7 +24,7 @@ type row struct {
 
 // claim reads what Claim.Queue wrote.
 func (r *row) claim() (Claim, error) {
-	c := Claim{ID: r.ID, Function: r.Function, DeadLetters: r.DeadLetters, committed: r.CreatedAt}
+	c := Claim{ID: r.ID, Function: r.Function, DeadLetters: r.DeadLetters, created: r.CreatedAt, committed: r.CreatedAt}
 	if r.Dirty != nil {
 		var dirty Dirty
 		if err := json.Unmarshal(r.Dirty, &dirty); err != nil {
