@@ -17,6 +17,7 @@ import (
 // restore puts back what a run that was interrupted has left changed.
 func (w *world) restore(t *testing.T) {
 	t.Helper()
+	w.relieve(t)
 	w.removeStraight(t)
 	w.restoreServices(t)
 	w.scaleTriggers(t, 1, functions()...)
