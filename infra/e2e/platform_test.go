@@ -19,6 +19,7 @@ import (
 	"github.com/millrace/millrace/infra/invariants"
 	"github.com/millrace/millrace/infra/platform"
 	"github.com/millrace/millrace/infra/stack"
+	"github.com/millrace/millrace/infra/stack/stacktest"
 	"github.com/millrace/millrace/shared/views"
 )
 
@@ -62,6 +63,7 @@ func TestMain(m *testing.M) {
 // theWorld returns the platform, and notes it down when the test fails.
 func theWorld(t *testing.T) *world {
 	t.Helper()
+	stacktest.RealRedis(t)
 	w, err := shared()
 	if err != nil {
 		t.Fatal(err)

@@ -4,6 +4,7 @@ package faults
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"strings"
@@ -11,6 +12,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/millrace/millrace/infra/skiptest"
 	"github.com/millrace/millrace/infra/stack/stacktest"
 )
 
@@ -57,7 +59,7 @@ func smallDisk(t *testing.T) string {
 	}
 	t.Cleanup(func() { _ = os.Remove(dir) })
 	if err := syscall.Mount("tmpfs", dir, "tmpfs", 0, "size=160m,mode=0755"); err != nil {
-		t.Skipf("NOT TESTED: only root can mount a small disk: %v", err)
+		skiptest.Missing(t, fmt.Sprintf("only root can mount a small disk: %v", err))
 	}
 	t.Cleanup(func() {
 		if err := syscall.Unmount(dir, syscall.MNT_DETACH); err != nil {

@@ -12,6 +12,7 @@ import (
 	"github.com/pressly/goose/v3"
 
 	"github.com/millrace/millrace/infra/migrations"
+	"github.com/millrace/millrace/infra/skiptest"
 	"github.com/millrace/millrace/infra/stack/stacktest"
 )
 
@@ -71,7 +72,7 @@ func previous(t *testing.T) string {
 		err = exec.CommandContext(t.Context(), "git", "rev-parse", "--verify", "--quiet", revision).Run()
 	}
 	if err != nil || revision == "" {
-		t.Skip("SKIPPED: this clone has no history (git fetch --unshallow): the previous revision is not tried on the new schema")
+		skiptest.Missing(t, "this clone has no history (git fetch --unshallow): the previous revision is not tried on the new schema")
 	}
 	return revision
 }

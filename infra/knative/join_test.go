@@ -13,6 +13,8 @@ import (
 	"syscall"
 	"testing"
 	"time"
+
+	"github.com/millrace/millrace/infra/skiptest"
 )
 
 // The script that joins the pods runs here on six servers with the manifests' own
@@ -72,7 +74,7 @@ func newRedisWorld(t *testing.T) (w redisWorld) {
 	}
 	for _, program := range []string{"redis-server", "redis-cli", "getent"} {
 		if _, err := exec.LookPath(program); err != nil {
-			t.Skip("SKIPPED: whether Redis Cluster comes together: no " + program)
+			skiptest.Missing(t, program+" is not installed: whether Redis Cluster comes together is not tried")
 		}
 	}
 	dir := t.TempDir()

@@ -11,6 +11,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/millrace/millrace/infra/skiptest"
 	"github.com/millrace/millrace/infra/stack"
 )
 
@@ -19,7 +20,7 @@ import (
 func TestDashboardShowsSomething(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("prometheus"); err != nil { // where `task tools` may not install it
-		t.Skip("SKIPPED: prometheus is not there (Debian's package prometheus): the dashboard is not tried on one")
+		skiptest.Missing(t, "prometheus is not installed (Debian: apt-get install prometheus): the dashboard is not tried on one")
 	}
 	p, addresses := start(t)
 	at := prometheus(t, addresses)

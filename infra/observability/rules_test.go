@@ -8,6 +8,8 @@ import (
 	"testing"
 
 	"go.yaml.in/yaml/v3"
+
+	"github.com/millrace/millrace/infra/skiptest"
 )
 
 type rule struct {
@@ -45,7 +47,7 @@ func rules(t *testing.T) (all []rule) {
 func promtool(t *testing.T, args ...string) {
 	t.Helper()
 	if _, err := exec.LookPath("promtool"); err != nil { // where `task tools` may not install it
-		t.Skip("SKIPPED: promtool is not there (Debian's package prometheus): the alert rules are not tried")
+		skiptest.Missing(t, "promtool is not installed (Debian: apt-get install prometheus): the alert rules are not tried")
 	}
 	if out, err := exec.CommandContext(t.Context(), "promtool", args...).CombinedOutput(); err != nil {
 		t.Errorf("promtool %v: %v\n%s", args, err, out)

@@ -4,6 +4,7 @@ import (
 	"bufio"
 	"context"
 	"encoding/json"
+	"fmt"
 	"io"
 	"os"
 	"os/exec"
@@ -15,6 +16,8 @@ import (
 	"time"
 
 	"github.com/google/go-cmp/cmp"
+
+	"github.com/millrace/millrace/infra/skiptest"
 )
 
 // step is a command of the README and the output that it shows.
@@ -81,7 +84,7 @@ func TestTour(t *testing.T) {
 	p := start(t)
 	for _, s := range steps[1:] {
 		if tool := missing(s.command); tool != "" {
-			t.Logf("SKIPPED, for %s is missing: %s", tool, s.command)
+			skiptest.Without(t, fmt.Sprintf("%s is not installed: the README's command is not tried: %s", tool, s.command))
 			continue
 		}
 		p.check(t, s)

@@ -21,6 +21,12 @@ type redisProgram struct{ path, origin string }
 
 var redisProgramVersion = regexp.MustCompile(`v=(\d+)\.(\d+)`)
 
+// HasRedis says whether [StartRedis] starts a server, and not miniredis.
+func HasRedis(ctx context.Context) bool {
+	_, ok := findRedis(ctx)
+	return ok
+}
+
 // findRedis looks for redis-server, or Valkey, its fork with the same
 // protocol, that is new enough.
 func findRedis(ctx context.Context) (redisProgram, bool) {

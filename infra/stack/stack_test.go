@@ -14,6 +14,7 @@ import (
 	"github.com/IBM/sarama"
 	"github.com/jackc/pgx/v5"
 
+	"github.com/millrace/millrace/infra/skiptest"
 	"github.com/millrace/millrace/infra/stack"
 	"github.com/millrace/millrace/infra/stack/process"
 	"github.com/millrace/millrace/shared/views"
@@ -197,7 +198,7 @@ func TestRedisKeepsDataOverARestart(t *testing.T) {
 			t.Fatal(err)
 		}
 		if server.Mini() != nil { // where `task tools` may not install redis-server
-			t.Skip("NOT TESTED: no redis-server is installed, and miniredis keeps nothing (Debian: apt-get install redis-server)")
+			skiptest.Missing(t, "redis-server is not installed (Debian: apt-get install redis-server), and miniredis keeps nothing")
 		}
 		client, err := views.Open(t.Context(), server.URL)
 		if err != nil {

@@ -9,6 +9,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/millrace/millrace/infra/skiptest"
 )
 
 // BenchmarkApply applies 500 views of each kind at a time, each newer than the last.
@@ -16,7 +18,7 @@ import (
 // views with it) and of the server, for one view.
 func BenchmarkApply(b *testing.B) {
 	if server == nil {
-		b.Skip("NO redis-server FOUND")
+		skiptest.Missing(b, noServer)
 	}
 	client := openTest(b, "redis://"+server.address)
 	tenant := newTenant()

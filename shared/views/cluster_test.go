@@ -12,6 +12,8 @@ import (
 	"time"
 
 	"github.com/redis/go-redis/v9"
+
+	"github.com/millrace/millrace/infra/skiptest"
 )
 
 // redisCluster is three masters.
@@ -125,7 +127,7 @@ func ownCluster(t *testing.T) string {
 func started(t *testing.T, err error) {
 	t.Helper()
 	if errors.Is(err, exec.ErrNotFound) {
-		t.Skip("NO redis-server OR redis-cli FOUND: clusters are not tested")
+		skiptest.Missing(t, "redis-server or redis-cli is not installed (Debian: apt-get install redis-server): clusters are not tested")
 	}
 	if err != nil {
 		t.Fatal(err)

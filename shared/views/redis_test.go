@@ -16,11 +16,16 @@ import (
 	"github.com/alicebob/miniredis/v2"
 	"github.com/redis/go-redis/v9"
 	"pgregory.net/rapid"
+
+	"github.com/millrace/millrace/infra/skiptest"
 )
 
 // server is the redis-server that the tests of this process share, or nil where
 // none is installed. Tests keep apart by tenant.
 var server *redisServer
+
+// noServer is why nothing is tested on a real server.
+const noServer = "redis-server is not installed (Debian: apt-get install redis-server): only miniredis is tested"
 
 func TestMain(m *testing.M) {
 	// Flags override this; see check.
@@ -30,8 +35,7 @@ func TestMain(m *testing.M) {
 	code := func() int {
 		path, err := exec.LookPath("redis-server")
 		if err != nil {
-			fmt.Fprintln(os.Stderr, "views: NO redis-server FOUND: only miniredis is tested")
-			return m.Run()
+			return m.Run() // which says what is skipped
 		}
 		directory, err := os.MkdirTemp("", "views")
 		if err != nil {
@@ -123,7 +127,7 @@ func ownRedis(t *testing.T) *redisServer {
 	t.Helper()
 	path, err := exec.LookPath("redis-server")
 	if err != nil {
-		t.Skip("NO redis-server FOUND: this is tested against a real server only")
+		skiptest.Missing(t, noServer)
 	}
 	s, err := startRedis(path, t.TempDir())
 	if err != nil {
@@ -202,7 +206,7 @@ func newFake(t *testing.T) string {
 func sharedRedis(t *testing.T) string {
 	t.Helper()
 	if server == nil {
-		t.Skip("NO redis-server FOUND: this is tested against miniredis only")
+		skiptest.Missing(t, noServer)
 	}
 	return "redis://" + server.address
 }

@@ -8,6 +8,7 @@ import (
 	"strings"
 	"testing"
 
+	"github.com/millrace/millrace/infra/skiptest"
 	"github.com/millrace/millrace/shared/binding"
 )
 
@@ -16,7 +17,7 @@ import (
 func TestExamplesOfTheDocumentation(t *testing.T) {
 	t.Parallel()
 	if _, err := exec.LookPath("curl"); err != nil {
-		t.Skip("SKIPPED: there is no curl, so nobody knows whether the examples of docs/http.md work")
+		skiptest.Missing(t, "curl is not installed: nobody knows whether the examples of docs/http.md work")
 	}
 	text, err := os.ReadFile("../../docs/http.md")
 	if err != nil {

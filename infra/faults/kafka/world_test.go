@@ -20,8 +20,10 @@ import (
 
 	"github.com/millrace/millrace/infra/invariants"
 	"github.com/millrace/millrace/infra/platform"
+	"github.com/millrace/millrace/infra/skiptest"
 	"github.com/millrace/millrace/infra/stack"
 	"github.com/millrace/millrace/infra/stack/kafkacluster"
+	"github.com/millrace/millrace/infra/stack/stacktest"
 	"github.com/millrace/millrace/infra/topics"
 	"github.com/millrace/millrace/shared/views"
 )
@@ -83,10 +85,10 @@ func theWorld(t *testing.T) *world {
 	if os.Getenv("MILLRACE_FAULTS") == "" {
 		t.Skip("NOT TESTED here: it takes minutes, on a real Kafka; `go tool task faults` does it")
 	}
+	stacktest.RealRedis(t)
 	w, err := shared()
-	// Only root on Debian has Java and Maven installed by `task faults`; CI has to.
-	if missing, ok := errors.AsType[*unavailableError](err); ok && os.Getenv("CI") == "" {
-		t.Skip("NOT TESTED: ", missing)
+	if missing, ok := errors.AsType[*unavailableError](err); ok {
+		skiptest.Missing(t, missing.Error())
 	}
 	if err != nil {
 		t.Fatal(err)

@@ -13,6 +13,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/millrace/millrace/infra/skiptest"
 	"github.com/millrace/millrace/infra/stack/process"
 )
 
@@ -164,7 +165,7 @@ func TestParentAndCommandLineOfAnotherProcess(t *testing.T) {
 	}
 	// Parent asks ps, which minimal systems lack; it answers 0 there.
 	if _, err := exec.LookPath("ps"); err != nil {
-		t.Skip("NOT TESTED: ps is not installed (Debian: apt-get install procps)")
+		skiptest.Missing(t, "ps is not installed (Debian: apt-get install procps)")
 	}
 	if parent := process.Parent(child.PID()); parent != os.Getpid() {
 		t.Errorf("parent %d, want %d", parent, os.Getpid())
@@ -178,7 +179,7 @@ func TestRootRunsChildrenAsSomebodyElse(t *testing.T) {
 		t.Fatal(err)
 	}
 	if user == nil {
-		t.Skip("only root can run a child as somebody else; tests as root try it, CI's do")
+		skiptest.Missing(t, "only root can run a child as somebody else")
 	}
 	out, err := process.Run(t.Context(), process.Spec{Path: "/bin/sh", Args: []string{"-c", "id -u; echo $HOME"}, User: user, Dir: "/"})
 	if err != nil || out != fmt.Sprintf("%d\n/\n", user.UID) {

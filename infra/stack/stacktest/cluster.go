@@ -5,6 +5,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/millrace/millrace/infra/skiptest"
 	"github.com/millrace/millrace/infra/stack"
 )
 
@@ -18,7 +19,7 @@ func RedisCluster(t testing.TB) *stack.RedisCluster {
 	}
 	cluster, err := stack.StartRedisCluster(t.Context(), dir)
 	if errors.Is(err, stack.ErrNoRedis) {
-		t.Skipf("NOT TESTED: %v", err)
+		skiptest.Missing(t, err.Error()+" (Debian: apt-get install redis-server)")
 	}
 	if err != nil {
 		t.Fatalf("starting a Redis Cluster: %v", err)

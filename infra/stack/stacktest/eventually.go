@@ -5,6 +5,8 @@ import (
 	"os/exec"
 	"testing"
 	"time"
+
+	"github.com/millrace/millrace/infra/skiptest"
 )
 
 // Eventually looks again and again until it is so, and fails the test when that
@@ -33,6 +35,6 @@ func Kcat(t testing.TB) string {
 			return path
 		}
 	}
-	t.Skip("NOT TESTED: kcat is not installed (Debian: apt-get install kcat)")
+	skiptest.Missing(t, "kcat is not installed (Debian: apt-get install kcat)")
 	return ""
 }

@@ -4,6 +4,7 @@ import (
 	"os"
 	"testing"
 
+	"github.com/millrace/millrace/infra/skiptest"
 	"github.com/millrace/millrace/infra/stack"
 )
 
@@ -31,7 +32,24 @@ func RedisServer(t testing.TB) *stack.Redis {
 		}
 		_ = os.RemoveAll(dir) // the whole folder goes at the end
 	})
+	if server.Mini() != nil {
+		withoutRedis(t)
+	}
 	return server
+}
+
+// RealRedis is for tests on what starts a Redis itself: in CI it fails where that
+// would be miniredis.
+func RealRedis(t testing.TB) {
+	t.Helper()
+	if !stack.HasRedis(t.Context()) {
+		withoutRedis(t)
+	}
+}
+
+func withoutRedis(t testing.TB) {
+	t.Helper()
+	skiptest.Without(t, "redis-server is not installed (Debian: apt-get install redis-server): miniredis stands in for it")
 }
 
 func mustScratch(t testing.TB) string {

@@ -2,6 +2,7 @@ package stacktest
 
 import (
 	"context"
+	"fmt"
 	"os"
 	"path/filepath"
 	"syscall"
@@ -10,6 +11,7 @@ import (
 
 	"github.com/jackc/pgx/v5"
 
+	"github.com/millrace/millrace/infra/skiptest"
 	"github.com/millrace/millrace/infra/stack"
 )
 
@@ -51,7 +53,7 @@ func PostgresServerIn(t testing.TB, folder string, settings ...string) *Server {
 func StandbyOf(t testing.TB, primary *Server, feed, name string) *Server {
 	t.Helper()
 	if err := stack.CanStandby(t.Context(), primary.cfg.Programs); err != nil {
-		t.Skipf("NOT TESTED: these PostgreSQL programs make no standby: %v", err)
+		skiptest.Missing(t, fmt.Sprintf("these PostgreSQL programs make no standby: %v (Debian: apt-get install postgresql)", err))
 	}
 	s := newServer(t, "", primary.cfg.Settings...)
 	s.cfg.Database = "millrace"

@@ -1,0 +1,82 @@
+package skiptest_test
+
+import (
+	"os"
+	"path/filepath"
+	"runtime"
+	"strings"
+	"testing"
+
+	"github.com/millrace/millrace/infra/skiptest"
+)
+
+// recorder is a test that is asked what became of it.
+type recorder struct {
+	testing.TB
+
+	said string
+}
+
+func (r *recorder) Helper()      {}
+func (r *recorder) Name() string { return "TestOfSomething" }
+
+func (r *recorder) Skip(args ...any) { r.end("skipped: ", args) }
+
+func (r *recorder) Fatal(args ...any) { r.end("failed: ", args) }
+
+func (r *recorder) end(how string, args []any) {
+	for _, a := range args {
+		if text, ok := a.(string); ok {
+			how += text
+		}
+	}
+	r.said = how
+	runtime.Goexit()
+}
+
+// outcome is what becomes of a test.
+func outcome(t *testing.T, test func(testing.TB)) string {
+	t.Helper()
+	r := &recorder{TB: t}
+	ended := make(chan struct{})
+	go func() {
+		defer close(ended)
+		test(r)
+	}()
+	<-ended
+	return r.said
+}
+
+func TestOutsideOfCI(t *testing.T) {
+	file := filepath.Join(t.TempDir(), "skipped")
+	t.Setenv("MILLRACE_SKIPPED", file)
+	for _, ci := range []string{"", "false"} {
+		t.Setenv("CI", ci)
+		if got := outcome(t, func(t testing.TB) { skiptest.Missing(t, "no tool") }); got != "skipped: NOT TESTED: no tool" {
+			t.Errorf("CI=%q: %q", ci, got)
+		}
+		if got := outcome(t, func(t testing.TB) { skiptest.Without(t, "no Redis") }); got != "" {
+			t.Errorf("CI=%q: %q", ci, got)
+		}
+	}
+	text, err := os.ReadFile(file)
+	if err != nil {
+		t.Fatal(err)
+	}
+	const skipped, less = "NOT TESTED: TestOfSomething: no tool\n", "TESTED WITH LESS: no Redis\n"
+	if got := string(text); got != skipped+less+skipped { // the second once
+		t.Errorf("told:\n%s", got)
+	}
+}
+
+func TestInCI(t *testing.T) {
+	t.Setenv("CI", "true")
+	for name, test := range map[string]func(testing.TB){
+		"missing": func(t testing.TB) { skiptest.Missing(t, "no tool") },
+		"without": func(t testing.TB) { skiptest.Without(t, "no tool") },
+	} {
+		if got := outcome(t, test); !strings.HasPrefix(got, "failed: ") || !strings.HasSuffix(got, "no tool") {
+			t.Errorf("%s: %q", name, got)
+		}
+	}
+}
