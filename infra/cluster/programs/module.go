@@ -2,26 +2,27 @@ package programs
 
 import (
 	"context"
+	"encoding/json"
 	"fmt"
 	"os"
-	"strings"
 
 	"github.com/millrace/millrace/infra/stack/process"
 )
 
 // Module is the folder of a module that a set is built from: Knative's resources
-// lie beside its code.
+// lie beside its code. It is fetched if it is not in Go's cache: one whose code
+// nobody needs is there by no build.
 func (s Set) Module(ctx context.Context, root, path string) (string, error) {
 	out, err := process.Run(ctx, process.Spec{
-		Path: "go", Args: []string{"list", "-mod=readonly", "-m", "-f", "{{.Dir}}", path},
-		Env: append(os.Environ(), "GOWORK=off"), Dir: s.Folder(root),
+		Path: "go", Args: []string{"mod", "download", "-json", path},
+		Env: append(os.Environ(), "GOWORK=off", "GOFLAGS="), Dir: s.Folder(root),
 	})
 	if err != nil {
 		return "", err
 	}
-	dir := strings.TrimSpace(out)
-	if dir == "" {
-		return "", fmt.Errorf("module %s is not in the cache", path)
+	var module struct{ Dir string }
+	if err := json.Unmarshal([]byte(out), &module); err != nil {
+		return "", fmt.Errorf("module %s: %w", path, err)
 	}
-	return dir, nil
+	return module.Dir, nil
 }
