@@ -27,7 +27,7 @@ func TestBrokenPlatform(t *testing.T) {
 		// Accounts, priorities, quota, budgets.
 		{"an account that is not there", "serviceAccountName: relay\n", "serviceAccountName: relays\n", "there is no ServiceAccount relays"},
 		{"a priority that is not there", "priorityClassName: millrace-way-in", "priorityClassName: high", "there is no PriorityClass high"},
-		{"a quota that a spike exceeds", "requests.cpu: \"60\"", "requests.cpu: \"6\"", "the quota gives 6"},
+		{"a quota that a spike exceeds", "requests.cpu: \"80\"", "requests.cpu: \"8\"", "the quota gives 8"},
 		{"a quota without a LimitRange", "kind: LimitRange\nmetadata:\n  labels:\n    app.kubernetes.io/part-of: millrace\n  name: millrace", "kind: LimitRange\nmetadata:\n  name: others", "no LimitRange millrace"},
 		{"a container above the LimitRange", "      cpu: \"2\"\n      memory: 1Gi\n    type: Container", "      cpu: \"2\"\n      memory: 512Mi\n    type: Container", "may take more memory than the LimitRange allows"},
 		{"a budget that holds up a drain", "minAvailable: 1", "minAvailable: 2", "of 2 pods none may go"},

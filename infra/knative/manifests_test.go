@@ -132,11 +132,11 @@ func TestBrokenManifests(t *testing.T) {
 		// What runs once a day.
 		{"a CronJob with an unknown field", batchTrigger, "concurrencyPolicy: Forbid", "concurrency: Forbid", `unknown field "spec.concurrency"`},
 		{"a maintenance with a setting that no code reads", batchTrigger, "name: GOMEMLIMIT\n              value: 100MiB", "name: MAINTAIN_MONTHS\n              value: '3'", "CronJob maintain: no code reads MAINTAIN_MONTHS"},
-		{"a maintenance that runs twice at once", batchTrigger, "concurrencyPolicy: Forbid", "concurrencyPolicy: Allow", "connections, PostgreSQL gives 170"},
+		{"a maintenance that runs twice at once", batchTrigger, "concurrencyPolicy: Forbid", "concurrencyPolicy: Allow", "connections, PostgreSQL gives 270"},
 
 		// Connections.
-		{"more pods than PostgreSQL has connections for", production, `max-scale: "10"`, `max-scale: "99"`, "connections, PostgreSQL gives 1200"},
-		{"no bound for pods", production, "        autoscaling.knative.dev/max-scale: \"10\"\n", "", "connections, PostgreSQL gives 1200"},
+		{"more pods than PostgreSQL has connections for", production, `max-scale: "10"`, `max-scale: "99"`, "connections, PostgreSQL gives 1300"},
+		{"no bound for pods", production, "        autoscaling.knative.dev/max-scale: \"10\"\n", "", "connections, PostgreSQL gives 1300"},
 	} {
 		broken{c.what, c.from, c.to, c.want}.isFound(t, c.overlay, check)
 	}

@@ -16,8 +16,8 @@ func settings(cfg PostgresConfig) []string {
 		"listen_addresses=127.0.0.1",
 		// A socket path has a limit of about 100 bytes, which a deep checkout exceeds.
 		"unix_socket_directories=",
-		// Six functions and the relay with pools of 20, and room for people.
-		"max_connections=200",
+		// Twelve functions and the relay with pools of 20, and room for people.
+		"max_connections=300",
 		// A batch locks every partition that it touches, with their indexes.
 		"max_locks_per_transaction=256",
 		"timezone=UTC",
