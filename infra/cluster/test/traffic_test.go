@@ -43,14 +43,14 @@ func recordsOf(t *testing.T, s traffic.Settings) []traffic.Record {
 	}
 }
 
-// byFamily holds that there is something of every family.
+// byFamily holds that there is something of every family that there is traffic of.
 func byFamily(t *testing.T, all []traffic.Record) map[string][]traffic.Record {
 	t.Helper()
 	families := map[string][]traffic.Record{}
 	for _, r := range all {
 		families[r.Event.Function()] = append(families[r.Event.Function()], r)
 	}
-	for _, name := range functions() {
+	for name := range traffic.Defaults().Mix {
 		if len(families[name]) == 0 {
 			t.Fatalf("the traffic has nothing of %s", name)
 		}
