@@ -52,6 +52,7 @@ and run its tests:
 
   go test ./infra/layout -update
   go test ./%[2]s ./functions
+  go -C infra/knative test -mod=mod .
 
 Then make it yours: docs/adding-a-function.md
 `, name, path.Join("functions", name))

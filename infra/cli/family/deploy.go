@@ -8,8 +8,6 @@ import (
 	"regexp"
 	"slices"
 	"strings"
-
-	"github.com/millrace/millrace/infra/topics"
 )
 
 // sister is the function whose manifests a new one's are copied from.
@@ -24,7 +22,7 @@ func (p *plan) deploy() error {
 		if err != nil {
 			return err
 		}
-		if copied := copyBlocks(string(text), p.name); copied != string(text) {
+		if copied := copyBlocks(string(text), p.name, p.functions); copied != string(text) {
 			p.changed[file] = []byte(copied)
 		}
 	}
@@ -53,18 +51,20 @@ func manifests(root string) (files []string, err error) {
 var blockStart = regexp.MustCompile(`^(---$|- |  - )`)
 
 // copyBlocks copies the blocks that are about the sister alone, and puts the
-// copies, for name, behind them.
-func copyBlocks(text, name string) string {
+// copies, for name, behind them and those of the functions that were made after
+// the sister.
+func copyBlocks(text, name string, functions []string) string {
 	word := regexp.MustCompile(`\b` + sister + `\b`)
+	later := functions[slices.Index(functions, sister)+1:]
 	var out, copies strings.Builder
 	for _, block := range blocks(text) {
-		if about(block, sister) {
-			out.WriteString(block)
+		switch about := named(block, functions); {
+		case slices.Equal(about, []string{sister}):
 			copies.WriteString(word.ReplaceAllString(block, name))
-			continue
+		case len(about) != 1 || !slices.Contains(later, about[0]):
+			out.WriteString(copies.String())
+			copies.Reset()
 		}
-		out.WriteString(copies.String())
-		copies.Reset()
 		out.WriteString(block)
 	}
 	return out.String() + copies.String()
@@ -85,14 +85,9 @@ func blocks(text string) (list []string) {
 	return list
 }
 
-// about says whether a block names function, and no other.
-func about(block, function string) bool {
-	return slices.Equal(named(block), []string{function})
-}
-
 // named returns the functions that a block names.
-func named(block string) []string {
-	return slices.DeleteFunc(topics.Functions(), func(name string) bool {
+func named(block string, functions []string) []string {
+	return slices.DeleteFunc(slices.Clone(functions), func(name string) bool {
 		return !regexp.MustCompile(`\b` + name + `\b`).MatchString(block)
 	})
 }

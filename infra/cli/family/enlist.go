@@ -18,7 +18,10 @@ func (p *plan) enlist() error {
 	if err := p.change("functions/registry.go", register); err != nil {
 		return err
 	}
-	return p.change("shared/kafka/topics.go", addTopic)
+	return p.change("shared/kafka/topics.go", func(text, name string) (edited string, err error) {
+		edited, p.functions, err = addTopic(text, name)
+		return edited, err
+	})
 }
 
 // change plans to change a Go file.
@@ -63,15 +66,18 @@ func insert(text, like, line string) (string, error) {
 	return strings.Join(slices.Insert(lines, at, line), ""), nil
 }
 
-// lastTopic ends with the last name of the list.
-var lastTopic = regexp.MustCompile(`func Functions\(\) \[\]string \{\s*return \[\]string\{[^}]*"\w+"`)
+// listed is the list of the topics, up to its last name.
+var listed = regexp.MustCompile(`func Functions\(\) \[\]string \{\s*return \[\]string\{([^}]*"\w+")`)
 
-// addTopic enters a function into the topics. They are in the order of the
-// ports, so a new one is the last.
-func addTopic(text, name string) (string, error) {
-	found := lastTopic.FindStringIndex(text)
+// addTopic enters a function into the topics, and returns those that are there.
+// They are in the order of the ports, so a new one is the last.
+func addTopic(text, name string) (edited string, functions []string, err error) {
+	found := listed.FindStringSubmatchIndex(text)
 	if found == nil {
-		return "", errors.New("there is no list of functions in it")
+		return "", nil, errors.New("there is no list of functions in it")
 	}
-	return text[:found[1]] + fmt.Sprintf(", %q", name) + text[found[1]:], nil
+	for _, quoted := range regexp.MustCompile(`"\w+"`).FindAllString(text[found[2]:found[3]], -1) {
+		functions = append(functions, strings.Trim(quoted, `"`))
+	}
+	return text[:found[1]] + fmt.Sprintf(", %q", name) + text[found[1]:], functions, nil
 }

@@ -12,6 +12,7 @@ import (
 	"testing"
 
 	"github.com/millrace/millrace/infra/platform"
+	"github.com/millrace/millrace/infra/topics"
 )
 
 // checkout copies what Make reads of this repository, and returns its root and
@@ -23,7 +24,7 @@ func checkout(t *testing.T) (root, to string) {
 		t.Fatal(err)
 	}
 	to = t.TempDir()
-	for _, folder := range []string{"functions", "triggers", "shared/kafka", "infra/knative", "infra/migrations"} {
+	for _, folder := range []string{"docs", "functions", "triggers", "shared/kafka", "infra/knative", "infra/maintenance", "infra/migrations"} {
 		from := filepath.Join(root, folder)
 		if _, err := os.Stat(from); os.IsNotExist(err) {
 			continue
@@ -45,7 +46,7 @@ func read(t *testing.T, root, file string) []byte {
 }
 
 // TestMakesAFunctionThatWorks makes two functions, and runs the tests of one,
-// and those that hold all schemas to the code.
+// those that hold all schemas to the code, and those of the manifests.
 func TestMakesAFunctionThatWorks(t *testing.T) {
 	t.Parallel()
 	root, made := checkout(t)
@@ -71,7 +72,13 @@ func TestMakesAFunctionThatWorks(t *testing.T) {
 	}
 	all = append(all, followThePage(t, root, made)...)
 	checkFormat(t, made, all)
-	runTests(t, root, made, all, "functions/visit", "functions")
+	c := copied(t, root, made, all)
+	command(t, root, "go", "build", "-ldflags=-s -w", "-overlay", c.overlay, "-o", filepath.Join(t.TempDir(), "function"), "./functions/visit/cmd")
+	const schemas = "Scenarios|Refusals|Sum|Partial|Schema|Example"
+	c.runTests(t, ".", "functions/visit", schemas)
+	c.runTests(t, ".", "functions", schemas)
+	// There are connections for them, a quota, a way to each.
+	c.runTests(t, "infra/knative", "infra/knative", "TestManifests|TestTopics|TestStores|TestOneWayCanHandOverToTheOther")
 }
 
 func checkFormat(t *testing.T, root string, files []string) {
@@ -87,10 +94,12 @@ func checkFormat(t *testing.T, root string, files []string) {
 	}
 }
 
-// runTests runs the tests of packages in the copy, as they are after what was
-// made. They are built as if the files were in root, where all that did not
-// change has been built before.
-func runTests(t *testing.T, root, made string, files []string, packages ...string) {
+// checkedOut is the repository, and a copy in which functions were made.
+type checkedOut struct{ root, made, overlay string }
+
+// copied notes for the compiler which files were made. What uses them is built as
+// if they were in root, where all that did not change has been built before.
+func copied(t *testing.T, root, made string, files []string) checkedOut {
 	t.Helper()
 	replace := map[string]string{}
 	for _, file := range files {
@@ -104,12 +113,15 @@ func runTests(t *testing.T, root, made string, files []string, packages ...strin
 	if err := os.WriteFile(file, overlay, 0o644); err != nil {
 		t.Fatal(err)
 	}
-	command(t, root, "go", "build", "-ldflags=-s -w", "-overlay", file, "-o", filepath.Join(t.TempDir(), "function"), "./"+packages[0]+"/cmd")
-	for _, p := range packages {
-		program := filepath.Join(t.TempDir(), "test")
-		command(t, root, "go", "test", "-c", "-vet=off", "-ldflags=-s -w", "-overlay", file, "-o", program, "./"+p)
-		command(t, filepath.Join(made, p), program, "-test.run", "Scenarios|Refusals|Sum|Partial|Schema|Example")
-	}
+	return checkedOut{root, made, file}
+}
+
+// runTests runs tests of a package of a module in the copy, by their names.
+func (c checkedOut) runTests(t *testing.T, module, pkg, names string) {
+	t.Helper()
+	program := filepath.Join(t.TempDir(), "test")
+	command(t, filepath.Join(c.root, module), "go", "test", "-mod=mod", "-c", "-vet=off", "-ldflags=-s -w", "-overlay", c.overlay, "-o", program, filepath.Join(c.root, pkg))
+	command(t, filepath.Join(c.made, pkg), program, "-test.run", names)
 }
 
 func command(t *testing.T, dir, program string, args ...string) {
@@ -215,7 +227,7 @@ metadata: { name: ledger-trigger }
 kind: Other
 `
 
-const copied = `# The functions: names.yaml has what differs, trade and ledger among them.
+const withVisit = `# The functions: names.yaml has what differs, trade and ledger among them.
 resources:
   - names.yaml
 patches:
@@ -255,7 +267,7 @@ kind: Other
 
 func TestCopiesWhatIsAboutTheSister(t *testing.T) {
 	t.Parallel()
-	if got := copyBlocks(manifest, "visit"); got != copied {
+	if got := copyBlocks(manifest, "visit", topics.Functions()); got != withVisit {
 		t.Errorf("got\n%s", got)
 	}
 }

@@ -27,6 +27,7 @@ type Made struct{ New, Changed []string }
 // plan is what Make is to write.
 type plan struct {
 	root, name     string
+	functions      []string          // that are there, in the order of the topics
 	added, changed map[string][]byte // by path in the repository
 }
 

@@ -63,9 +63,6 @@ func edit(t *testing.T, file, text string) {
 func TestThePageRemovesWhatWasMade(t *testing.T) {
 	t.Parallel()
 	root, made := checkout(t)
-	if err := os.CopyFS(filepath.Join(made, "docs"), os.DirFS(filepath.Join(root, "docs"))); err != nil {
-		t.Fatal(err)
-	}
 	const git = "git -c user.name=t -c user.email=t@t -c core.hooksPath=/dev/null "
 	command(t, made, "sh", "-c", "git init -q && "+git+"add . && "+git+"commit -q -m before")
 	m, err := Make(made, "visit")
