@@ -5,6 +5,8 @@ import (
 	"fmt"
 	"log/slog"
 	"net/http"
+	"os"
+	"os/exec"
 	"strings"
 	"sync"
 	"testing"
@@ -27,7 +29,16 @@ import (
 	"github.com/millrace/millrace/triggers/relay"
 )
 
-func TestMain(m *testing.M) { stacktest.Main(m) }
+// play has this binary be the function of trades, in a process of its own.
+const play = "MILLRACE_OBSERVABILITY_FUNCTION"
+
+func TestMain(m *testing.M) {
+	if os.Getenv(play) != "" {
+		runtime.Main(trade.New())
+		return
+	}
+	stacktest.Main(m)
+}
 
 // theProcesses returns what a function, its trigger and the relay tell when they
 // have seen events, asked once for all tests.
@@ -99,6 +110,34 @@ func (p *processes) function(t *testing.T, fn function.Definition) (address stri
 	c := parse[runtime.Config](t, p)
 	p.run(t, func(ctx context.Context) error { return runtime.Run(ctx, fn, c, p.log) })
 	return c.ListenAddress
+}
+
+// mortal runs the function of trades in a process that reaches PostgreSQL and
+// nothing else, and that can be killed. It tells of its spans at once.
+func (p *processes) mortal(t *testing.T) (address string, kill func()) {
+	t.Helper()
+	address = parse[runtime.Config](t, p).ListenAddress
+	process, said := exec.CommandContext(t.Context(), os.Args[0]), &stacktest.Log{}
+	process.Stderr = said
+	t.Cleanup(func() {
+		if t.Failed() {
+			t.Logf("the function said:\n%s", said)
+		}
+	})
+	process.Env = append(os.Environ(), play+"=1", "OTEL_BSP_SCHEDULE_DELAY=50")
+	for name, value := range p.environment {
+		process.Env = append(process.Env, name+"="+value)
+	}
+	process.Env = append(process.Env, "KAFKA_BROKERS=127.0.0.1:1", "REDIS_URL=redis://127.0.0.1:1/0")
+	if err := process.Start(); err != nil {
+		t.Fatal(err)
+	}
+	return address, func() {
+		if err := process.Process.Kill(); err != nil {
+			t.Fatal(err)
+		}
+		_ = process.Wait() // it was killed
+	}
 }
 
 // trigger runs the trigger of a function.
@@ -185,14 +224,14 @@ func (p *processes) post(t *testing.T, to, media, body string, want int) {
 }
 
 // send puts a record into the topic of trades.
-func (p *processes) send(t *testing.T, value string) {
+func (p *processes) send(t *testing.T, value string, headers ...kgo.RecordHeader) {
 	t.Helper()
 	client, err := kgo.NewClient(kgo.SeedBrokers(p.brokers...), kgo.DefaultProduceTopic("trade-events"))
 	if err != nil {
 		t.Fatal(err)
 	}
 	defer client.Close()
-	if err := client.ProduceSync(t.Context(), &kgo.Record{Value: []byte(value)}).FirstErr(); err != nil {
+	if err := client.ProduceSync(t.Context(), &kgo.Record{Value: []byte(value), Headers: headers}).FirstErr(); err != nil {
 		t.Fatal(err)
 	}
 }
