@@ -14,7 +14,7 @@ var steps = []struct {
 	of                  func(w *world) *proxy.Proxy
 	committed           bool
 }{
-	{"take the request", "POST", "202", func(w *world) *proxy.Proxy { return w.functions["trade"].door }, false},
+	{"take the request", "POST", " 202 ", func(w *world) *proxy.Proxy { return w.functions["trade"].door }, false},
 	{"lock and read", "FOR UPDATE", "FOR UPDATE", onPostgres, false},
 	{"commit", "COMMIT", "COMMIT", onPostgres, false},
 	{"show in Redis", "evalsha", "evalsha", func(w *world) *proxy.Proxy { return w.redis }, true},
