@@ -158,12 +158,21 @@ func TestReserve(t *testing.T) {
 
 func (r *room) awaitWaiters(t *testing.T, n int) {
 	t.Helper()
-	for range time.Tick(time.Millisecond) {
+	ctx, cancel := context.WithTimeout(t.Context(), time.Minute)
+	defer cancel()
+	tick := time.NewTicker(time.Millisecond)
+	defer tick.Stop()
+	for {
 		r.mu.Lock()
 		got := r.waiting.Len()
 		r.mu.Unlock()
 		if got == n {
 			return
+		}
+		select {
+		case <-ctx.Done():
+			t.Fatalf("%d wait for room, want %d", got, n)
+		case <-tick.C:
 		}
 	}
 }

@@ -17,6 +17,7 @@ import (
 
 	"github.com/jackc/pgx/v5/pgxpool"
 
+	"github.com/millrace/millrace/infra/stack/stacktest"
 	"github.com/millrace/millrace/shared/binding"
 	"github.com/millrace/millrace/shared/event"
 	"github.com/millrace/millrace/shared/outbox"
@@ -175,9 +176,10 @@ func TestServerOverload(t *testing.T) {
 	if err := blocker.Rollback(t.Context()); err != nil {
 		t.Fatal(err)
 	}
-	for status = 0; status != http.StatusAccepted; { // the shard may still hold the first
-		status, _ = post(t, url, binding.BatchMedia, body)
-	}
+	stacktest.Eventually(t, time.Minute, "the shard to let go of the first", func(context.Context) bool {
+		status, _ := post(t, url, binding.BatchMedia, body)
+		return status == http.StatusAccepted
+	})
 	expect(t, w.text(t, `SELECT total::text FROM counters`), "2")
 }
 

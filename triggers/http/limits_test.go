@@ -2,6 +2,7 @@ package gateway
 
 import (
 	"bufio"
+	"context"
 	"fmt"
 	"io"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"testing"
 	"time"
 
+	"github.com/millrace/millrace/infra/stack/stacktest"
 	"github.com/millrace/millrace/shared/binding"
 )
 
@@ -191,7 +193,9 @@ func TestNoRoom(t *testing.T) {
 		t.Errorf("Retry-After %q", answer.header.Get("Retry-After"))
 	}
 	w.room.Release(1)
-	for answer = w.send(t, full); answer.status == http.StatusServiceUnavailable; answer = w.send(t, full) {
-	} // while the first connection to Kafka takes its time
+	stacktest.Eventually(t, time.Minute, "the first connection to Kafka", func(context.Context) bool {
+		answer = w.send(t, full)
+		return answer.status != http.StatusServiceUnavailable
+	})
 	answer.wants(t, "room", http.StatusAccepted, "")
 }

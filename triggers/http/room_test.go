@@ -10,6 +10,7 @@ import (
 
 	"github.com/twmb/franz-go/pkg/kmsg"
 
+	"github.com/millrace/millrace/infra/stack/stacktest"
 	"github.com/millrace/millrace/shared/binding"
 )
 
@@ -41,14 +42,21 @@ func TestHalfBodiesKeepNoSmallEventsOut(t *testing.T) {
 	half := dial(t, w.url)
 	half.say(head(w.url, "Content-Length: 60000", "", strings.Repeat("x", 40_000))...)
 	large := request{"/", binding.StructuredMedia, structured("e", map[string]any{"data": strings.Repeat("x", 20_000)}), nil}
-	for w.send(t, large).status != http.StatusTooManyRequests { // until it is half read
-	}
+	stacktest.Eventually(t, time.Minute, "it to be half read", func(context.Context) bool {
+		return w.send(t, large).status == http.StatusTooManyRequests
+	})
 	small := request{"/", binding.StructuredMedia, structured("s", nil), nil}
-	for answer := w.send(t, small); answer.status != http.StatusAccepted; answer = w.send(t, small) {
-		if answer.status != http.StatusServiceUnavailable && answer.status != http.StatusGatewayTimeout { // connecting to Kafka
+	stacktest.Eventually(t, time.Minute, "a small event to be taken", func(context.Context) bool {
+		answer := w.send(t, small)
+		switch answer.status {
+		case http.StatusServiceUnavailable, http.StatusGatewayTimeout: // connecting to Kafka
+		case http.StatusAccepted:
+			return true
+		default:
 			t.Fatalf("%+v", answer)
 		}
-	}
+		return false
+	})
 }
 
 // A request whose sender has left keeps its room while Kafka is still at it, and
