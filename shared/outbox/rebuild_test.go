@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"slices"
 	"strings"
 	"sync/atomic"
 	"testing"
@@ -115,11 +116,11 @@ func TestRebuildIsDoneAgain(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t)
 	client := w.newRedis(t)
-	breaks := &setFault{}
+	breaks := &endFault{}
 	client.AddHook(breaks)
 	r := w.relay(func(c *RelayConfig) { c.Redis = client })
 	c := w.commit(t, change{subjects: []string{"a"}, by: 1})
-	breaks.on.Store(true)
+	before(r, func(int) { breaks.on.Store(true) })
 	if _, err := r.Reconcile(t.Context()); err == nil {
 		t.Fatal("no error")
 	}
@@ -127,6 +128,7 @@ func TestRebuildIsDoneAgain(t *testing.T) {
 		t.Fatal(err)
 	}
 	breaks.on.Store(false)
+	r = w.relay()
 	mustReconcile(t, r, 1)
 	mustReconcile(t, r, 0)
 	if err := r.Publish(t.Context(), []Claim{c}); err != nil {
@@ -135,21 +137,25 @@ func TestRebuildIsDoneAgain(t *testing.T) {
 	mustSettle(t, w)
 }
 
-// setFault breaks SET, by which the end of a rebuild is noted.
-type setFault struct{ on atomic.Bool }
+// endFault breaks the scripts by which the beginning and the end of a rebuild are
+// noted.
+type endFault struct{ on atomic.Bool }
 
-func (f *setFault) DialHook(next redis.DialHook) redis.DialHook { return next }
-func (f *setFault) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
+func (f *endFault) DialHook(next redis.DialHook) redis.DialHook { return next }
+func (f *endFault) ProcessPipelineHook(next redis.ProcessPipelineHook) redis.ProcessPipelineHook {
 	return next
 }
-func (f *setFault) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
+func (f *endFault) ProcessHook(next redis.ProcessHook) redis.ProcessHook {
 	return func(ctx context.Context, cmd redis.Cmder) error {
-		if f.on.Load() && cmd.Name() == "set" {
+		if f.on.Load() && strings.HasPrefix(cmd.Name(), "eval") && slices.Contains(cmd.Args(), any(epochKey)) {
 			return errFault
 		}
 		return next(ctx, cmd)
 	}
 }
+
+// epochKey is where a single server's epoch is.
+const epochKey = "millrace:{!epoch-0}"
 
 // What was damaged by hand, or is rendered differently by a new release, has the
 // right version and is shown anew all the same.

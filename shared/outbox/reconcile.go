@@ -17,6 +17,7 @@ import (
 //
 //	a crash before or in the rebuild   the mismatch is found again
 //	after it, before the epoch is set  the same: the rebuild is done twice
+//	a flush in the rebuild             the epoch is not set: the mismatch is found again
 func (r *Relay) Reconcile(ctx context.Context) (int, error) {
 	if r.rebuildOut.waiting() {
 		return 0, nil
@@ -48,6 +49,9 @@ func (r *Relay) Restore(ctx context.Context, part Part) error {
 		return err
 	}
 	if err := r.knowsAll(ctx); err != nil {
+		return err
+	}
+	if masters, err = r.begin(ctx, epoch, masters); err != nil {
 		return err
 	}
 	if err := r.rebuild(ctx, part, nil); err != nil || len(masters) == 0 {
@@ -88,6 +92,10 @@ func (r *Relay) restore(ctx context.Context, epoch int64, masters []views.Master
 	if err := r.knowsAll(ctx); err != nil {
 		return err
 	}
+	masters, err := r.begin(ctx, epoch, masters)
+	if err != nil || len(masters) == 0 {
+		return err
+	}
 	if err := r.Rebuild(ctx, masters...); err != nil {
 		return err
 	}
@@ -97,6 +105,15 @@ func (r *Relay) restore(ctx context.Context, epoch int64, masters []views.Master
 	}
 	r.log.Info("Redis is rebuilt", "masters", len(masters), "removed", removed, "took", time.Since(started).Round(time.Millisecond).String())
 	return nil
+}
+
+// begin notes that the rebuild begins, and returns the masters that still need it.
+func (r *Relay) begin(ctx context.Context, epoch int64, masters []views.Master) ([]views.Master, error) {
+	client, _, err := r.connect(ctx)
+	if err != nil {
+		return nil, err
+	}
+	return views.Begin(ctx, client, epoch, masters...)
 }
 
 // conclude ends the rebuild of masters: it removes what earlier epochs showed,

@@ -20,14 +20,16 @@ import (
 // on, always in this order:
 //
 //  1. CheckEpoch returns the masters that do not match;
-//  2. every entity that has views on them (Master.Holds) is rendered and applied,
+//  2. Begin leaves a note there that their rebuild has begun;
+//  3. every entity that has views on them (Master.Holds) is rendered and applied,
 //     with Claim.Rewrite;
-//  3. Prune removes what is left of lesser epochs;
-//  4. SetEpoch notes that it is done.
+//  4. Prune removes what is left of lesser epochs;
+//  5. SetEpoch notes that it is done, if the note of its beginning is still there.
 //
 // A crash before the last step leaves the mismatch, and the rebuild is done again.
-// A master that is replaced in the middle has another replication id than the one
-// that SetEpoch notes, so the next check finds it.
+// A master that is flushed in the middle keeps its replication id and loses the note,
+// so that SetEpoch fails. One that is replaced in the middle has another replication
+// id than the one that SetEpoch notes, so the next check finds it.
 
 // epochPrefix begins the keys that hold epochs; no tenant's key does, since in
 // those a colon follows the tenant and "!" is escaped.
@@ -44,6 +46,7 @@ type Master struct {
 	Replication string // its replication id
 	key         string // where its epoch is
 	ranges      []slotRange
+	rebuild     string // the name of the one that Begin began
 }
 
 type slotRange struct{ first, last int }
@@ -102,18 +105,6 @@ func CheckEpoch(ctx context.Context, client redis.UniversalClient, databaseEpoch
 	}
 	slices.SortFunc(mismatched, func(a, b Master) int { return strings.Compare(a.Address, b.Address) })
 	return mismatched, nil
-}
-
-// SetEpoch notes that masters, as CheckEpoch returned them, show all that the
-// database of that epoch says.
-func SetEpoch(ctx context.Context, client redis.UniversalClient, databaseEpoch int64, masters ...Master) error {
-	var errs []error
-	for _, master := range masters {
-		if err := client.Set(ctx, master.key, master.stamp(databaseEpoch), 0).Err(); err != nil {
-			errs = append(errs, fmt.Errorf("views: setting the epoch of %s: %w", master.Address, err))
-		}
-	}
-	return errors.Join(errs...)
 }
 
 func (m Master) stamp(databaseEpoch int64) string {

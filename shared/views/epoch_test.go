@@ -28,6 +28,16 @@ func mismatched(t testing.TB, client redis.UniversalClient, epoch int64, want in
 	return masters
 }
 
+// begun are the masters that mismatch, with their rebuild begun.
+func begun(t testing.TB, client redis.UniversalClient, epoch int64, want int) []Master {
+	t.Helper()
+	masters, err := Begin(t.Context(), client, epoch, mismatched(t, client, epoch, want)...)
+	if err != nil {
+		t.Fatal(err)
+	}
+	return masters
+}
+
 func setEpoch(t testing.TB, client redis.UniversalClient, epoch int64, masters []Master) {
 	t.Helper()
 	if err := SetEpoch(t.Context(), client, epoch, masters...); err != nil {
@@ -41,11 +51,11 @@ func TestFlushed(t *testing.T) {
 		client, count := t.client, t.masters
 		views := manyOfEach(newTenant())
 		apply(t, client, soon(), views...)
-		setEpoch(t, client, 1, mismatched(t, client, 1, count))
+		setEpoch(t, client, 1, begun(t, client, 1, count))
 		mismatched(t, client, 1, 0)
 
 		flushAll(t, client)
-		masters := mismatched(t, client, 1, count)
+		masters := begun(t, client, 1, count)
 		rebuild := soon()
 		rebuild.Rewrite = true
 		for _, master := range masters {
@@ -65,6 +75,44 @@ func TestFlushed(t *testing.T) {
 		}
 		setEpoch(t, client, 1, masters)
 		mismatched(t, client, 1, 0)
+	})
+}
+
+// A flush in the middle of a rebuild leaves the replication id. Of two rebuilds at
+// once the later one may end what both have shown.
+func TestFlushedWhileRebuilt(t *testing.T) {
+	isolated(t, func(t *subject) {
+		client, count := t.client, t.masters
+		refused := func(masters []Master) {
+			t.Helper()
+			for _, master := range masters {
+				if err := SetEpoch(t.Context(), client, 1, master); err == nil {
+					t.Fatal("what is flushed counts as rebuilt")
+				}
+			}
+			mismatched(t, client, 1, count)
+		}
+		first := begun(t, client, 1, count)
+		flushAll(t, client)
+		refused(first)
+
+		second, third := begun(t, client, 1, count), begun(t, client, 1, count)
+		refused(first)
+		late := mismatched(t, client, 1, count)
+		setEpoch(t, client, 1, second)
+		setEpoch(t, client, 1, third)
+		if masters, err := Begin(t.Context(), client, 1, late...); err != nil || len(masters) > 0 {
+			t.Fatal("it begins again: ", masters, err)
+		}
+		mismatched(t, client, 1, 0)
+		flushAll(t, client)
+		refused(third)
+
+		// A new epoch begins: the rebuild of the one before must not end that of the new.
+		older, newer := begun(t, client, 1, count), begun(t, client, 2, count)
+		refused(older)
+		setEpoch(t, client, 2, newer)
+		mismatched(t, client, 2, 0)
 	})
 }
 
@@ -88,9 +136,9 @@ func TestDatabaseFailedOver(t *testing.T) {
 			lost = append(lost, at(view, tenant, 50))
 		}
 		apply(t, client, claim(1), lost...)
-		setEpoch(t, client, 1, mismatched(t, client, 1, count))
+		setEpoch(t, client, 1, begun(t, client, 1, count))
 
-		masters := mismatched(t, client, 2, count)
+		masters := begun(t, client, 2, count)
 		apply(t, client, claim(2), kept...)
 		removed, err := Prune(t.Context(), client, 2)
 		if err != nil || removed != 6 {
@@ -125,7 +173,7 @@ func TestRestarted(t *testing.T) {
 	t.Parallel()
 	first := ownRedis(t)
 	client := openTest(t, "redis://"+first.address)
-	setEpoch(t, client, 1, mismatched(t, client, 1, 1))
+	setEpoch(t, client, 1, begun(t, client, 1, 1))
 	stored := client.Get(t.Context(), epochPrefix+"0}").Val()
 
 	second := openTest(t, "redis://"+ownRedis(t).address)
@@ -151,7 +199,7 @@ func TestRedisFailedOver(t *testing.T) {
 		after[i] = at(after[i], tenant, 2)
 	}
 	apply(t, master, soon(), before...)
-	setEpoch(t, master, 1, mismatched(t, master, 1, 1))
+	setEpoch(t, master, 1, begun(t, master, 1, 1))
 	if _, err := CheckEpoch(t.Context(), replica, 1); err == nil {
 		t.Fatal("a replica was taken for a master")
 	}
@@ -163,7 +211,7 @@ func TestRedisFailedOver(t *testing.T) {
 	}
 	apply(t, master, soon(), after...) // lost
 
-	masters := mismatched(t, replica, 1, 1)
+	masters := begun(t, replica, 1, 1)
 	if found, err := Diff(t.Context(), replica, after); err != nil || len(found) == 0 {
 		t.Fatal("nothing was lost: the test tests nothing", err)
 	}
