@@ -64,7 +64,8 @@ func (n *node) run(ctx context.Context, report stack.Reporter, ready func()) err
 	if err := n.keys.writeKubeconfig(); err != nil {
 		return err
 	}
-	if err := n.makePause(); err != nil {
+	var err error
+	if n.pause, err = PauseImage(n.p); err != nil {
 		return err
 	}
 	if err := n.writeFiles(); err != nil {

@@ -5,12 +5,13 @@ import (
 	"path/filepath"
 
 	"github.com/millrace/millrace/infra/cluster/images"
+	"github.com/millrace/millrace/infra/cluster/place"
 )
 
-// makePause makes the image that holds each pod's namespaces.
-func (n *node) makePause() (err error) {
-	n.pause, err = images.New("dev.local/cluster/pause", filepath.Join(n.p.Bin(), "pause"), images.Quick)
-	return err
+// PauseImage is the one that holds each pod's namespaces, made of a program that is
+// built.
+func PauseImage(p place.Place) (images.Image, error) {
+	return images.New("dev.local/cluster/pause", filepath.Join(p.Bin(), "pause"), images.Quick)
 }
 
 // importPause brings it there before the first pod, once the container runtime

@@ -46,7 +46,7 @@ func newRoot() *cobra.Command {
 		&cobra.Command{Use: "up", Short: "Start the cluster, and return when it is ready", Args: cobra.NoArgs, RunE: here(up)},
 		&cobra.Command{Use: "down", Short: "End the cluster, and leave nothing of it behind", Args: cobra.NoArgs, RunE: here(down)},
 		&cobra.Command{Use: "logs", Short: "Show what the node and its pods have logged, most of those that are not well", Args: cobra.NoArgs, RunE: here(logs)},
-		newDeploy(), newRun(),
+		newDeploy(), newRun(), newTrial(), newTraces(),
 	)
 	return root
 }

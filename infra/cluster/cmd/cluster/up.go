@@ -19,16 +19,7 @@ import (
 
 func up(ctx context.Context, p place.Place, report *terminal.Reporter) error {
 	began := time.Now()
-	if err := machine.Ready(ctx, report); err != nil {
-		return err
-	}
-	if err := programs.Build(ctx, p.Root, p.Bin(), report); err != nil {
-		return err
-	}
-	if err := buildPause(ctx, p); err != nil {
-		return err
-	}
-	k, err := ours(p)
+	k, err := prepare(ctx, p, report)
 	if err != nil {
 		return err
 	}
@@ -40,6 +31,20 @@ func up(ctx context.Context, p place.Place, report *terminal.Reporter) error {
 	}
 	report.Note(fmt.Sprintf("The cluster is ready (%s). export KUBECONFIG=%s", time.Since(began).Round(time.Second), p.Kubeconfig()))
 	return nil
+}
+
+// prepare returns when nothing is missing to start the cluster.
+func prepare(ctx context.Context, p place.Place, report *terminal.Reporter) (k kubectl.Kubectl, err error) {
+	if err := machine.Ready(ctx, report); err != nil {
+		return k, err
+	}
+	if err := programs.Build(ctx, p.Root, p.Bin(), report); err != nil {
+		return k, err
+	}
+	if err := buildPause(ctx, p); err != nil {
+		return k, err
+	}
+	return ours(p)
 }
 
 // ours is kubectl for the test cluster.
@@ -59,8 +64,8 @@ func buildPause(ctx context.Context, p place.Place) error {
 // startNode starts the node unless it runs already and works. What an earlier run
 // has left, whole or not, is removed before.
 func startNode(ctx context.Context, p place.Place, k kubectl.Kubectl, report *terminal.Reporter) error {
-	if owner, ok := machine.Owner(); ok && owner != p.Data() {
-		return fmt.Errorf("there can be one cluster on a machine, and that of %s is here: end it first (cluster:down)", owner)
+	if err := alone(p); err != nil {
+		return err
 	}
 	if isReady() {
 		if _, err := k.Run(ctx, "get", "--raw=/readyz"); err == nil {
@@ -72,6 +77,14 @@ func startNode(ctx context.Context, p place.Place, k kubectl.Kubectl, report *te
 		return err
 	}
 	return spawn(p, report)
+}
+
+// alone returns nil unless another checkout's cluster is here.
+func alone(p place.Place) error {
+	if owner, ok := machine.Owner(); ok && owner != p.Data() {
+		return fmt.Errorf("there can be one cluster on a machine, and that of %s is here: end it first (cluster:down)", owner)
+	}
+	return nil
 }
 
 func readyFile() string { return filepath.Join(place.Run, "ready") }
