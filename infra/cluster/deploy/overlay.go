@@ -2,8 +2,11 @@ package deploy
 
 import (
 	"context"
+	"fmt"
 	"os"
+	"path"
 	"path/filepath"
+	"strings"
 
 	"sigs.k8s.io/yaml"
 
@@ -42,5 +45,51 @@ func render(ctx context.Context, k kubectl.Kubectl, dir, overlay string, all map
 	if err != nil {
 		return nil, err
 	}
-	return resources.Parse([]byte(out))
+	objects, err := resources.Parse([]byte(out))
+	if err != nil {
+		return nil, err
+	}
+	return objects, checkImages(objects, all)
+}
+
+// checkImages holds that the programs that were made are those that will run. Where
+// an overlay has given an image another name, no node would ever find it.
+func checkImages(objects []resources.Object, made map[string]images.Image) error {
+	used := map[string]bool{}
+	for _, o := range objects {
+		addImages(map[string]any(o), used)
+	}
+	found := false
+	for ref := range used {
+		name := path.Base(ref)
+		name = name[:strings.IndexAny(name+":", ":@")]
+		image, ours := made[name]
+		switch {
+		case ours && ref == image.Ref.String():
+			found = true
+		case ours:
+			return fmt.Errorf("the overlay names the image %s, and %s was made: leave the names %s* as they are (docs/cluster.md)", ref, image.Ref, local)
+		}
+	}
+	if !found {
+		return fmt.Errorf("the overlay has no image %s*: is it one of Millrace's (docs/cluster.md)?", local)
+	}
+	return nil
+}
+
+// addImages finds the images of containers, wherever in a resource they are.
+func addImages(value any, used map[string]bool) {
+	switch value := value.(type) {
+	case map[string]any:
+		if image, ok := value["image"].(string); ok {
+			used[image] = true
+		}
+		for _, inner := range value {
+			addImages(inner, used)
+		}
+	case []any:
+		for _, inner := range value {
+			addImages(inner, used)
+		}
+	}
 }
