@@ -46,13 +46,14 @@
 //	   TestArrow6KilledAfterTheCommitOfOffsets, TestArrow6KilledAfterADeadLetter
 //	7  The function's process relays its own outbox row, right after the commit.
 //	   Crash: Redis and Kafka have heard nothing of it, or a part. The sweeper
-//	   takes rows older than some seconds.
-//	   infra/faults TestKilledBetweenSteps; infra/faults/kafka
-//	   TestArrow7KilledWhileKafkaIsTold
+//	   takes rows older than some seconds; if it crashes too, the next sweep does,
+//	   once their lease is over.
+//	   infra/faults TestKilledBetweenSteps, TestRelayKilledBetweenSteps;
+//	   infra/faults/kafka TestArrow7KilledWhileKafkaIsTold
 //	8  The row is deleted, once all it says is told.
 //	   Crash: the sweeper tells it again, which changes nothing: views are
 //	   versioned, and emitted events have deterministic ids.
-//	   infra/faults TestKilledBetweenSteps
+//	   infra/faults TestKilledBetweenSteps, TestRelayKilledBetweenSteps
 //
 // A process that only stands still does as much harm as one that crashed. Its
 // partitions move after KAFKA_SESSION_TIMEOUT; when it goes on, its requests are

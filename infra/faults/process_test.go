@@ -3,6 +3,7 @@ package faults
 import (
 	"context"
 	"fmt"
+	"log/slog"
 	"net/http"
 	"os"
 	"os/exec"
@@ -14,17 +15,36 @@ import (
 	"github.com/millrace/millrace/infra/stack/stacktest"
 	"github.com/millrace/millrace/shared/function"
 	"github.com/millrace/millrace/shared/runtime"
+	"github.com/millrace/millrace/triggers/relay"
 )
 
-// play names the function whose process this binary is.
-const play = "MILLRACE_FAULTS_FUNCTION"
+// play names the function whose process this binary is, or says that it is the
+// relay's.
+const (
+	play      = "MILLRACE_FAULTS_PROCESS"
+	relayName = "relay"
+)
 
 func TestMain(m *testing.M) {
-	if name := os.Getenv(play); name != "" {
+	switch name := os.Getenv(play); name {
+	case "":
+		stacktest.Main(m)
+	case relayName:
+		if err := playRelay(); err != nil {
+			fmt.Fprintln(os.Stderr, err)
+			os.Exit(1)
+		}
+	default:
 		runtime.Main(definition(name))
-		return
 	}
-	stacktest.Main(m)
+}
+
+func playRelay() error {
+	config, err := relay.FromEnvironment()
+	if err != nil {
+		return err
+	}
+	return relay.Run(context.Background(), functions.All(), config, slog.New(slog.NewTextHandler(os.Stderr, nil)))
 }
 
 func definition(name string) function.Definition {
@@ -36,7 +56,7 @@ func definition(name string) function.Definition {
 	panic("no function " + name)
 }
 
-// process is a function as a process of its own.
+// process is a function or the relay as a process of its own.
 type process struct {
 	*exec.Cmd
 	said  stacktest.Log
@@ -53,10 +73,16 @@ func (w *world) start(t *testing.T, name string, settings ...string) {
 func (w *world) startProgram(t *testing.T, program, name string, settings ...string) {
 	t.Helper()
 	fn := w.functions[name]
+	own := []string{play + "=" + name, "DATABASE_URL=" + w.through(w.postgres), "REDIS_URL=" + w.redisURL, "KAFKA_BROKERS=" + w.brokers}
+	fn.process = launch(t, program, name, fn.address, append(own, settings...)...)
+}
+
+// launch starts a process and waits until it listens.
+func launch(t *testing.T, program, name, address string, settings ...string) *process {
+	t.Helper()
 	p := &process{Cmd: exec.Command(program), ended: make(chan struct{})}
 	p.Stderr = &p.said
-	p.Env = append(os.Environ(), play+"="+name, "LISTEN_ADDRESS="+fn.address,
-		"DATABASE_URL="+w.through(w.postgres), "REDIS_URL="+w.redisURL, "KAFKA_BROKERS="+w.brokers)
+	p.Env = append(os.Environ(), "LISTEN_ADDRESS="+address)
 	p.Env = append(p.Env, settings...)
 	if err := p.Start(); err != nil {
 		t.Fatal(err)
@@ -73,13 +99,13 @@ func (w *world) startProgram(t *testing.T, program, name string, settings ...str
 		}
 	})
 	stacktest.Eventually(t, time.Minute, name+" to listen", func(context.Context) bool {
-		resp, err := http.Get("http://" + fn.address + "/health/liveness")
+		resp, err := http.Get("http://" + address + "/health/liveness")
 		if err != nil {
 			return false
 		}
 		return resp.Body.Close() == nil
 	})
-	fn.process = p
+	return p
 }
 
 // kill ends a process with SIGKILL.

@@ -3,11 +3,9 @@ package faults
 import (
 	"context"
 	"log/slog"
-	"maps"
 	"net"
 	"net/url"
 	"os"
-	"slices"
 	"strconv"
 	"strings"
 	"sync"
@@ -22,15 +20,13 @@ import (
 	"github.com/millrace/millrace/infra/stack"
 	"github.com/millrace/millrace/infra/stack/stacktest"
 	"github.com/millrace/millrace/infra/topics"
-	"github.com/millrace/millrace/shared/function"
 	"github.com/millrace/millrace/shared/views"
 	"github.com/millrace/millrace/triggers/kafka"
-	"github.com/millrace/millrace/triggers/relay"
 )
 
 // world is some functions of Millrace, each a process, with proxies before all
-// that they talk to. The trigger and the relay run in the test's process, the
-// relay when it is asked for; it has proxies of its own.
+// that they talk to. The triggers run in the test's process. The relay is a
+// process too, when it is asked for, and has proxies of its own.
 type world struct {
 	databaseURL     string // past the proxy
 	brokers         string
@@ -138,11 +134,7 @@ func openRedis(t *testing.T, address string) redis.UniversalClient {
 // add makes a function known, with its trigger.
 func (w *world) add(t *testing.T, name string) {
 	t.Helper()
-	port, err := stack.FreePort()
-	if err != nil {
-		t.Fatal(err)
-	}
-	m := &member{address: net.JoinHostPort("127.0.0.1", strconv.Itoa(port))}
+	m := &member{address: freeAddress(t)}
 	m.door = newProxy(t, m.address, proxy.Raw)
 	w.functions[name] = m
 	topic := topics.Events(name)
@@ -181,34 +173,24 @@ func (w *world) startTrigger(t *testing.T, name string) {
 }
 
 // startRelay starts a relay that sweeps everything at once and again and again.
-func (w *world) startRelay(t *testing.T) {
+func (w *world) startRelay(t *testing.T) *process {
 	t.Helper()
 	redisURL := w.redisURL
 	if w.relay.redis != nil {
 		redisURL = through(redisURL, w.relay.redis)
 	}
-	config, err := env.ParseAsWithOptions[relay.Config](env.Options{Environment: map[string]string{
-		"DATABASE_URL": w.through(w.relay.postgres), "REDIS_URL": redisURL, "KAFKA_BROKERS": w.brokers,
-		"LISTEN_ADDRESS": "127.0.0.1:0", "RELAY_INTERVAL": "100ms", "RELAY_OLDER_THAN": "0s", "RELAY_LEASE": "1s",
-	}})
+	return launch(t, os.Args[0], relayName, freeAddress(t), play+"="+relayName,
+		"DATABASE_URL="+w.through(w.relay.postgres), "REDIS_URL="+redisURL, "KAFKA_BROKERS="+w.brokers,
+		"RELAY_INTERVAL=100ms", "RELAY_OLDER_THAN=0s", "RELAY_LEASE=1s")
+}
+
+func freeAddress(t *testing.T) string {
+	t.Helper()
+	port, err := stack.FreePort()
 	if err != nil {
 		t.Fatal(err)
 	}
-	var all []function.Definition
-	for _, name := range slices.Sorted(maps.Keys(w.functions)) {
-		all = append(all, definition(name))
-	}
-	log := &stacktest.Log{}
-	t.Cleanup(func() {
-		if t.Failed() {
-			t.Logf("the relay said:\n%s", log.String())
-		}
-	})
-	w.running.Go(func() {
-		if err := relay.Run(w.end, all, config, slog.New(slog.NewTextHandler(log, nil))); err != nil {
-			t.Errorf("the relay: %v", err)
-		}
-	})
+	return net.JoinHostPort("127.0.0.1", strconv.Itoa(port))
 }
 
 // heavy skips what takes ten seconds or more, but in `go tool task faults`, which

@@ -10,4 +10,6 @@
 //	a crash before a row is published   its lease ends, and the next sweep takes it
 //	after that, before it is deleted    the same; publishing again changes nothing
 //	in a rebuild of Redis               the next sweep begins it again
+//
+// infra/faults TestRelayKilledBetweenSteps makes the first two happen.
 package relay
