@@ -34,7 +34,7 @@ func steady(rate, hot float64, lasts time.Duration) Traffic {
 			return events
 		}
 	}
-	return Traffic{Name: "steady", Rate: within(rate), Hot: within(hot), Ends: from + lasts,
+	return Traffic{Name: "steady", Rate: within(rate), Hot: within(hot), Flood: none, Ends: from + lasts,
 		Length: from + lasts + 10*time.Minute, Sample: time.Second}
 }
 

@@ -78,7 +78,7 @@ type Result struct {
 	Changes, Returns int
 	// Starts counts pods.
 	Starts int
-	// Others are the latencies of all events but the hot key's.
+	// Others are the latencies of all events but the hot key's or tenant's.
 	Others, Hot Latencies
 	// Late is how many events waited for more than a second.
 	Late int

@@ -75,9 +75,13 @@ func (r *run) arrive() {
 		ahead  = time.Second
 		stride = float64(ahead) / float64(time.Second)
 	)
-	rate, hot := r.traffic.Rate(r.clock.now), r.traffic.Hot(r.clock.now)
-	if rate+hot > few {
-		r.topic.arrive(poisson(r.random, rate*slot.Seconds()), poisson(r.random, hot*slot.Seconds()))
+	rate, hot, flood := r.traffic.Rate(r.clock.now), r.traffic.Hot(r.clock.now), r.traffic.Flood(r.clock.now)
+	if rate+hot+flood > few {
+		events, key, tenant := poisson(r.random, rate*slot.Seconds()), poisson(r.random, hot*slot.Seconds()), 0
+		if flood > 0 {
+			tenant = poisson(r.random, flood*slot.Seconds())
+		}
+		r.topic.arrive(events, key, tenant)
 		r.clock.after(slot, r.arrive)
 		return
 	}
@@ -91,7 +95,7 @@ func (r *run) arrive() {
 		return
 	}
 	r.clock.after(time.Duration(gap*float64(time.Second)), func() {
-		r.topic.arrive(1, 0)
+		r.topic.arrive(1, 0, 0)
 		r.arrive()
 	})
 }

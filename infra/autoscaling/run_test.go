@@ -6,11 +6,12 @@ import (
 	"time"
 )
 
-// Everything that goes on at once: a hot key, triggers that come and go, pods
+// Everything that goes on at once: a hot key, a hot tenant, triggers that come and go, pods
 // that come, drain and go.
 func busy() (Settings, Traffic) {
 	traffic := steady(9000, 3000, 3*time.Minute)
 	rate := traffic.Rate
+	traffic.Flood = rate
 	traffic.Rate = func(at time.Duration) float64 { // waves
 		if at/(20*time.Second)%2 == 0 {
 			return rate(at) / 10
@@ -121,4 +122,16 @@ func TestHotKeyHasOneRequestUnderWay(t *testing.T) {
 		one := model.Trigger.of(500) + model.Function.of(500) + model.Wait + model.Database.of(500)
 		near(t, "events of the hot key a second", deciding(r, 70*time.Second, 110*time.Second), 500/one.Seconds(), 0.02)
 	}
+}
+
+// A hot tenant has many entities: all pods decide them, and its own events are not
+// among those whose latencies are told.
+func TestHotTenantIsSpread(t *testing.T) {
+	t.Parallel()
+	traffic := steady(1000, 0, time.Minute)
+	traffic.Flood = steady(20000, 0, time.Minute).Rate
+	r := result(t, Measured(), manifest(t).With("", "min-scale", "4").Triggered(4), traffic)
+	near(t, "events decided a second", deciding(r, 70*time.Second, 110*time.Second), 21000, 0.02)
+	near(t, "events of others", float64(r.Others.total), 60*1000, 0.02)
+	near(t, "events of the tenant", float64(r.Hot.total), 60*20000, 0.02)
 }

@@ -10,6 +10,7 @@ type chunk struct {
 	unsent int
 	undone int
 	hot    bool
+	flood  bool // all of the hot tenant
 }
 
 // partition of the topic, with what its trigger has read of it.
@@ -46,28 +47,34 @@ func newTopic(c *clock, partitions int) *topic {
 	return t
 }
 
-// arrive spreads events over the partitions; those of the hot key are all in
-// the first.
-func (t *topic) arrive(events, hot int) {
-	t.arrived += events + hot
+// arrive spreads events over the partitions, those of the hot tenant too; those
+// of the hot key are all in the first.
+func (t *topic) arrive(events, hot, flood int) {
+	t.arrived += events + hot + flood
+	t.spread(events, false)
+	t.spread(flood, true)
+	t.partitions[0].append(chunk{at: t.clock.now, events: hot, hot: true})
+}
+
+func (t *topic) spread(events int, flood bool) {
 	n := len(t.partitions)
 	for i := range n {
 		share := events / n
 		if (i-t.turn%n+n)%n < events%n {
 			share++
 		}
-		t.partitions[i].append(t.clock.now, share, false)
+		t.partitions[i].append(chunk{at: t.clock.now, events: share, flood: flood})
 	}
 	t.turn += events % n
-	t.partitions[0].append(t.clock.now, hot, true)
 }
 
-func (p *partition) append(at time.Duration, events int, hot bool) {
-	if events == 0 {
+func (p *partition) append(c chunk) {
+	if c.events == 0 {
 		return
 	}
-	p.lag += events
-	p.unread = append(p.unread, &chunk{at, events, events, events, hot})
+	p.lag += c.events
+	c.unsent, c.undone = c.events, c.events
+	p.unread = append(p.unread, &c)
 	if p.owner != nil {
 		p.owner.fetch(p)
 	}

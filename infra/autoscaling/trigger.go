@@ -127,7 +127,7 @@ func (t *trigger) answered(r *request) {
 	for _, part := range r.parts {
 		part.chunk.undone -= part.events
 		t.topic.done += part.events
-		t.measure.decided(part.events, t.clock.now-part.chunk.at, part.chunk.hot)
+		t.measure.decided(part.events, t.clock.now-part.chunk.at, part.chunk.hot || part.chunk.flood)
 		part.partition.hot.flying = part.partition.hot.flying && !part.chunk.hot
 	}
 	for _, part := range r.parts {

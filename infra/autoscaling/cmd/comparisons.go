@@ -38,7 +38,8 @@ func comparisons(manifest autoscaling.Settings) []comparison {
 		{"knobs-spike", autoscaling.Spike(), knobs(manifest)},
 		{"sawtooth", autoscaling.Sawtooth(), sawtooth(manifest)},
 		{"knobs-sawtooth", autoscaling.Sawtooth(), knobs(manifest)},
-		{"hot", autoscaling.HotTenant(), hot(manifest)},
+		{"hot", autoscaling.HotKey(), hot(manifest)},
+		{"tenant", autoscaling.HotTenant(), hot(manifest)},
 		{"market", autoscaling.MarketDay(), day(manifest)},
 		{"calls", autoscaling.CallDay(), day(manifest)},
 	}
@@ -136,7 +137,8 @@ func sawtooth(base autoscaling.Settings) []row {
 	return rows
 }
 
-// hot shows that what has one key goes one way.
+// hot shows that what has one key goes one way, and what has many keys and one
+// tenant goes all ways, before others.
 func hot(base autoscaling.Settings) []row {
 	rows := []row{{settings: base.With("target 4, 1 trigger", "target", "4"), drawn: true}}
 	for _, n := range []int{1, 4, 10} {
