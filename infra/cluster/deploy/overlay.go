@@ -65,10 +65,10 @@ func checkImages(objects []resources.Object, made map[string]images.Image) error
 		name = name[:strings.IndexAny(name+":", ":@")]
 		image, ours := made[name]
 		switch {
-		case ours && ref == image.Ref.String():
+		case ours && ref == image.Ref.Name(): // what render has set
 			found = true
 		case ours:
-			return fmt.Errorf("the overlay names the image %s, and %s was made: leave the names %s* as they are (docs/cluster.md)", ref, image.Ref, local)
+			return fmt.Errorf("the overlay names the image %s, and %s was made: leave the names %s* as they are (docs/cluster.md)", ref, image.Ref.Name(), local)
 		}
 	}
 	if !found {

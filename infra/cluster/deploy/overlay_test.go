@@ -13,8 +13,10 @@ import (
 func TestMadeImagesAreThoseThatRun(t *testing.T) {
 	t.Parallel()
 	made := map[string]images.Image{}
-	for _, program := range []string{"http", "kafka-trigger"} {
-		ref, err := name.NewTag("dev.local/millrace/" + program + ":0123")
+	for program, text := range map[string]string{
+		"http": "dev.local/millrace/http:0123", "kafka-trigger": "dev.local/millrace/kafka-trigger:0123", "relay": "docker.io/someone/relay:0123",
+	} {
+		ref, err := name.NewTag(text)
 		if err != nil {
 			t.Fatal(err)
 		}
@@ -27,6 +29,7 @@ func TestMadeImagesAreThoseThatRun(t *testing.T) {
 	}{
 		{"as it should be", []string{"dev.local/millrace/http:0123", "dev.local/millrace/kafka-trigger:0123"}, ""},
 		{"without the trigger, with somebody else's", []string{"dev.local/millrace/http:0123", "redis:8"}, ""},
+		{"in a registry with two names", []string{"index.docker.io/someone/relay:0123"}, ""},
 		{"renamed", []string{"dev.local/millrace/http:0123", "registry.example.com/millrace/kafka-trigger:v0.1.0"}, "registry.example.com/millrace/kafka-trigger:v0.1.0"},
 		{"renamed, by digest", []string{"registry.example.com:5000/http@sha256:45"}, "registry.example.com:5000/http@sha256:45"},
 		{"nothing of ours", []string{"redis:8"}, "no image dev.local/millrace/*"},
