@@ -102,7 +102,8 @@ func kernelSettings() Traces {
 			if err != nil || entry.IsDir() || slices.ContainsFunc(volatile, func(v string) bool { return strings.HasPrefix(name, v) }) {
 				return nil //nolint:nilerr // that of a link that is gone by now
 			}
-			if value, err := os.ReadFile(path); err == nil { // some can only be written
+			value, err := os.ReadFile(path) //nolint:gosec // the kernel's files: nobody puts a link there
+			if err == nil {                 // some can only be written
 				all[settingTrace+name] = strings.TrimSpace(string(value))
 			}
 			return nil

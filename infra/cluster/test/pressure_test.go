@@ -122,15 +122,17 @@ func (w *world) fillNodes(t *testing.T) map[string]*corev1.Pod {
 }
 
 // fill makes more placeholders than there is room for, and returns when that shows.
-// They need no image: a pod has its place before it has that.
+// They need no image: a pod has its place before it has that. Their memory is what a
+// pod's sandbox takes.
 func (w *world) fill(t *testing.T, cpu string, replicas int64) {
 	t.Helper()
-	pod := podOf(1, "8Mi")
+	const memory = "32Mi"
+	pod := podOf(1, memory)
 	pod.Labels = map[string]string{pressure: cpu}
 	pod.Spec.TerminationGracePeriodSeconds = new(int64(1))
 	c := &pod.Spec.Containers[0]
 	c.ImagePullPolicy = corev1.PullNever
-	amounts := corev1.ResourceList{"cpu": resource.MustParse(cpu), "memory": resource.MustParse("8Mi")}
+	amounts := corev1.ResourceList{"cpu": resource.MustParse(cpu), "memory": resource.MustParse(memory)}
 	c.Resources = corev1.ResourceRequirements{Requests: amounts, Limits: amounts}
 	deployment := &appsv1.Deployment{
 		ObjectMeta: metav1.ObjectMeta{Name: "test-placeholder-" + cpu, Labels: pod.Labels},
