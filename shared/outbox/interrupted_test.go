@@ -74,3 +74,63 @@ func TestRebuildsAtOnce(t *testing.T) {
 	mustReconcile(t, w.relay(), 0)
 	mustSettle(t, w)
 }
+
+// A rebuild takes longer than the request that asks for it may last: the next
+// one goes on where it was cut off.
+func TestRebuildGoesOn(t *testing.T) {
+	t.Parallel()
+	w := populated(t)
+	cuts := 0
+	for ; w.cutOff(t) != nil; cuts++ {
+		if cuts == 10 {
+			t.Fatal("it does not end")
+		}
+	}
+	if cuts < 2 {
+		t.Error("it was not cut off")
+	}
+	mustSettle(t, w)
+}
+
+// What cannot be shown does not keep an interrupted rebuild from what comes after, but
+// from being counted.
+func TestRebuildGoesOnAfterWhatCannotBeShown(t *testing.T) {
+	t.Parallel()
+	w := populated(t)
+	first := views.Key(tenant, "tally", subjectOf(0))
+	if err := w.redis.LPush(t.Context(), first, "in the way").Err(); err != nil {
+		t.Fatal(err)
+	}
+	for range 4 { // three chunks of entities, one of aggregates
+		if err := w.cutOff(t); err == nil {
+			t.Fatal("what cannot be shown counts as shown")
+		}
+	}
+	if err := w.redis.Del(t.Context(), first).Err(); err != nil {
+		t.Fatal(err)
+	}
+	want, err := w.expected(t.Context())
+	if err != nil {
+		t.Fatal(err)
+	}
+	if different, err := views.Diff(t.Context(), w.redis, want); err != nil || len(different) != 1 {
+		t.Error("not only one view is missing: ", different, err)
+	}
+	mustReconcile(t, w.relay(), 1)
+	mustSettle(t, w)
+}
+
+// cutOff has a process rebuild Redis that is cut off before the second chunk.
+func (w *world) cutOff(t *testing.T) error {
+	t.Helper()
+	ctx, cancel := context.WithCancel(t.Context())
+	defer cancel()
+	r := w.relay()
+	before(r, func(shown int) {
+		if shown == 1 {
+			cancel()
+		}
+	})
+	_, err := r.Reconcile(ctx)
+	return err
+}

@@ -4,6 +4,7 @@ import (
 	"context"
 	"errors"
 	"fmt"
+	"maps"
 	"slices"
 
 	"github.com/jackc/pgx/v5"
@@ -39,48 +40,87 @@ type Part struct {
 
 func (p Part) whole() bool { return p.Function == "" && p.Tenant == "" }
 
-// Rebuild shows every entity and aggregate of the relay's functions anew, on
-// the given masters or, without any, on all. It reads them chunk by chunk, each
-// in a snapshot of its own, while live writes go on: whichever is newer stays.
-// Views that cannot be shown do not keep it from going on with others; its
+// rebuilding is one go at showing every entity and aggregate of the relay's
+// functions anew, on the given masters or, without any, on all. It reads them chunk by
+// chunk, each in a snapshot of its own, while live writes go on: whichever is newer
+// stays. Views that cannot be shown do not keep it from going on with others; its
 // error tells of them.
 //
-// A crash leaves a part shown anew; doing it again does no harm.
-func (r *Relay) Rebuild(ctx context.Context, masters ...views.Master) error {
-	return r.rebuild(ctx, Part{}, masters)
+// A crash leaves a part shown anew; doing it again does no harm. On masters it goes
+// on where it was.
+type rebuilding struct {
+	relay   *Relay
+	part    Part
+	masters []views.Master
+	at      position
+	errs    []error
+	through bool // all was read, even if some of it could not be shown
 }
 
-func (r *Relay) rebuild(ctx context.Context, part Part, masters []views.Master) error {
-	if err := r.ensureEpoch(ctx); err != nil {
+func (b *rebuilding) run(ctx context.Context) error {
+	if err := b.relay.ensureEpoch(ctx); err != nil {
 		return err
 	}
-	var errs []error
-	for name := range r.functions {
-		if part.Function != "" && part.Function != name {
+	for _, name := range slices.Sorted(maps.Keys(b.relay.functions)) {
+		if b.part.Function != "" && b.part.Function != name {
 			continue
 		}
-		for _, next := range []nextChunk{r.entitiesAfter, r.aggregatesAfter} {
-			chunk, err := next(ctx, item{function: name, tenant: part.Tenant}, part.Tenant)
-			for ; err == nil && len(chunk) > 0; chunk, err = next(ctx, chunk[len(chunk)-1], part.Tenant) {
-				err := r.reshow(ctx, chunk, masters)
-				errs = append(errs, err)
-				if IsUnreachable(err) || ctx.Err() != nil {
-					return fmt.Errorf("rebuilding the views of %s: %w", name, errors.Join(errs...))
-				}
-				if part.Progress != nil {
-					part.Progress(len(chunk))
-				}
+		for _, next := range []nextChunk{{b.relay.entitiesAfter, false}, {b.relay.aggregatesAfter, true}} {
+			last, ok := b.at.within(name, next.aggregates, b.part.Tenant)
+			if !ok {
+				continue
 			}
-			if err != nil {
+			if err := b.step(ctx, next, last); err != nil {
 				return fmt.Errorf("rebuilding the views of %s: %w", name, err)
 			}
 		}
 	}
-	return errors.Join(errs...)
+	b.through = true
+	if b.at.Failed && len(b.errs) == 0 {
+		b.errs = append(b.errs, errors.New("some views could not be shown before it was interrupted"))
+	}
+	return errors.Join(b.errs...)
+}
+
+// step shows what comes after the last item. Its error means that the rebuild cannot
+// go on.
+func (b *rebuilding) step(ctx context.Context, next nextChunk, last item) error {
+	for {
+		chunk, err := next.read(ctx, last, b.part.Tenant)
+		if err != nil || len(chunk) == 0 {
+			return err
+		}
+		err = b.relay.reshow(ctx, chunk, b.masters)
+		if IsUnreachable(err) || ctx.Err() != nil {
+			return errors.Join(append(b.errs, err)...)
+		}
+		if err != nil {
+			b.errs = append(b.errs, err)
+		}
+		last = chunk[len(chunk)-1]
+		if err := b.reached(ctx, last, err != nil); err != nil {
+			return err
+		}
+		if b.part.Progress != nil {
+			b.part.Progress(len(chunk))
+		}
+	}
+}
+
+// reached notes on the masters how far it came.
+func (b *rebuilding) reached(ctx context.Context, last item, failed bool) error {
+	if len(b.masters) == 0 {
+		return nil
+	}
+	b.at = position{last.function, last.tenant, last.name, last.key, b.at.Failed || failed}
+	return b.relay.reach(ctx, b.at.text(), b.masters)
 }
 
 // nextChunk reads the items after the last one, of a tenant or of all.
-type nextChunk func(ctx context.Context, last item, tenant string) ([]item, error)
+type nextChunk struct {
+	read       func(ctx context.Context, last item, tenant string) ([]item, error)
+	aggregates bool
+}
 
 func (r *Relay) entitiesAfter(ctx context.Context, last item, tenant string) ([]item, error) {
 	return r.nextItems(ctx, last.function, nextEntities, last.function, last.tenant, last.key, loadItems, tenant)

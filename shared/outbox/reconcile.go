@@ -15,9 +15,10 @@ import (
 // the database's, and rebuilds those that were flushed, lost their tail, or
 // show what a database says that is no more. It returns how many it rebuilt.
 //
-//	a crash before or in the rebuild   the mismatch is found again
-//	after it, before the epoch is set  the same: the rebuild is done twice
-//	a flush in the rebuild             the epoch is not set: the mismatch is found again
+//	a crash before the rebuild         the mismatch is found again
+//	in it                              the same, and the rebuild goes on where it was
+//	after it, before the epoch is set  the same, and there is nothing more to show
+//	a flush in the rebuild             the epoch is not set, and the rebuild begins again
 func (r *Relay) Reconcile(ctx context.Context) (int, error) {
 	if r.rebuildOut.waiting() {
 		return 0, nil
@@ -42,7 +43,7 @@ func (r *Relay) Reconcile(ctx context.Context) (int, error) {
 // A crash leaves a part shown anew; doing it again does no harm.
 func (r *Relay) Restore(ctx context.Context, part Part) error {
 	if !part.whole() {
-		return r.rebuild(ctx, part, nil)
+		return (&rebuilding{relay: r, part: part}).run(ctx)
 	}
 	epoch, masters, err := r.mismatched(ctx)
 	if err != nil {
@@ -54,7 +55,7 @@ func (r *Relay) Restore(ctx context.Context, part Part) error {
 	if masters, err = r.begin(ctx, epoch, masters); err != nil {
 		return err
 	}
-	if err := r.rebuild(ctx, part, nil); err != nil || len(masters) == 0 {
+	if err := (&rebuilding{relay: r, part: part}).run(ctx); err != nil || len(masters) == 0 {
 		return err
 	}
 	_, err = r.conclude(ctx, epoch, masters)
@@ -96,8 +97,10 @@ func (r *Relay) restore(ctx context.Context, epoch int64, masters []views.Master
 	if err != nil || len(masters) == 0 {
 		return err
 	}
-	if err := r.Rebuild(ctx, masters...); err != nil {
-		return err
+	for _, group := range byPosition(masters) {
+		if err := r.rebuild(ctx, group); err != nil {
+			return err
+		}
 	}
 	removed, err := r.conclude(ctx, epoch, masters)
 	if err != nil {
@@ -107,6 +110,27 @@ func (r *Relay) restore(ctx context.Context, epoch int64, masters []views.Master
 	return nil
 }
 
+// byPosition groups masters by how far their rebuild came: those that were lost
+// together are rebuilt together.
+func byPosition(masters []views.Master) map[string][]views.Master {
+	groups := map[string][]views.Master{}
+	for _, m := range masters {
+		groups[m.Reached()] = append(groups[m.Reached()], m)
+	}
+	return groups
+}
+
+// rebuild shows on masters what is not shown yet. If some of it cannot be shown, the
+// next one begins again.
+func (r *Relay) rebuild(ctx context.Context, masters []views.Master) error {
+	b := &rebuilding{relay: r, masters: masters, at: readPosition(masters[0].Reached())}
+	err := b.run(ctx)
+	if err != nil && b.through {
+		err = errors.Join(err, r.reach(ctx, "", masters))
+	}
+	return err
+}
+
 // begin notes that the rebuild begins, and returns the masters that still need it.
 func (r *Relay) begin(ctx context.Context, epoch int64, masters []views.Master) ([]views.Master, error) {
 	client, _, err := r.connect(ctx)
@@ -114,6 +138,15 @@ func (r *Relay) begin(ctx context.Context, epoch int64, masters []views.Master) 
 		return nil, err
 	}
 	return views.Begin(ctx, client, epoch, masters...)
+}
+
+// reach notes on masters how far their rebuild came.
+func (r *Relay) reach(ctx context.Context, reached string, masters []views.Master) error {
+	client, _, err := r.connect(ctx)
+	if err != nil {
+		return err
+	}
+	return views.Reach(ctx, client, reached, masters...)
 }
 
 // conclude ends the rebuild of masters: it removes what earlier epochs showed,
@@ -126,7 +159,7 @@ func (r *Relay) conclude(ctx context.Context, epoch int64, masters []views.Maste
 	if removed, err = views.Prune(ctx, client, epoch); err != nil {
 		return 0, fmt.Errorf("after the rebuild: %w", err)
 	}
-	if err := views.SetEpoch(ctx, client, epoch, masters...); err != nil {
+	if err := views.SetEpoch(ctx, client, masters...); err != nil {
 		return 0, fmt.Errorf("after the rebuild: %w", err)
 	}
 	return removed, nil

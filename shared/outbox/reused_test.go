@@ -27,7 +27,7 @@ func TestReusedIDs(t *testing.T) {
 			if n, err := w.relay().Sweep(t.Context(), 0, 10); err != nil || n != 1 {
 				t.Fatal(n, err)
 			}
-			if err := w.relay().Rebuild(t.Context()); err != nil { // of "lost", which is no concern here
+			if err := w.relay().Restore(t.Context(), Part{}); err != nil { // of "lost", which is no concern here
 				t.Fatal(err)
 			}
 			mustSettle(t, w, other)

@@ -143,7 +143,7 @@ func TestSlotMoves(t *testing.T) {
 	if !ok {
 		t.Fatal("no cluster")
 	}
-	setEpoch(t, client, 1, begun(t, client, 1, 3))
+	setEpoch(t, client, begun(t, client, 1, 3))
 	key := Key("tenant", "moving")
 	slot := slotOf(key)
 	source, target := ends(t, client, key)

@@ -22,11 +22,12 @@ import (
 //  1. CheckEpoch returns the masters that do not match;
 //  2. Begin leaves a note there that their rebuild has begun;
 //  3. every entity that has views on them (Master.Holds) is rendered and applied,
-//     with Claim.Rewrite;
+//     with Claim.Rewrite, and Reach notes now and then how far that came;
 //  4. Prune removes what is left of lesser epochs;
 //  5. SetEpoch notes that it is done, if the note of its beginning is still there.
 //
-// A crash before the last step leaves the mismatch, and the rebuild is done again.
+// A crash before the last step leaves the mismatch, and the rebuild goes on where
+// it was.
 // A master that is flushed in the middle keeps its replication id and loses the note,
 // so that SetEpoch fails. One that is replaced in the middle has another replication
 // id than the one that SetEpoch notes, so the next check finds it.
@@ -46,7 +47,7 @@ type Master struct {
 	Replication string // its replication id
 	key         string // where its epoch is
 	ranges      []slotRange
-	rebuild     string // the name of the one that Begin began
+	rebuild     rebuild
 }
 
 type slotRange struct{ first, last int }

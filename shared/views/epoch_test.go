@@ -38,9 +38,9 @@ func begun(t testing.TB, client redis.UniversalClient, epoch int64, want int) []
 	return masters
 }
 
-func setEpoch(t testing.TB, client redis.UniversalClient, epoch int64, masters []Master) {
+func setEpoch(t testing.TB, client redis.UniversalClient, masters []Master) {
 	t.Helper()
-	if err := SetEpoch(t.Context(), client, epoch, masters...); err != nil {
+	if err := SetEpoch(t.Context(), client, masters...); err != nil {
 		t.Fatal(err)
 	}
 }
@@ -51,7 +51,7 @@ func TestFlushed(t *testing.T) {
 		client, count := t.client, t.masters
 		views := manyOfEach(newTenant())
 		apply(t, client, soon(), views...)
-		setEpoch(t, client, 1, begun(t, client, 1, count))
+		setEpoch(t, client, begun(t, client, 1, count))
 		mismatched(t, client, 1, 0)
 
 		flushAll(t, client)
@@ -73,7 +73,7 @@ func TestFlushed(t *testing.T) {
 		if found, err := Diff(t.Context(), client, views); err != nil || len(found) > 0 {
 			t.Fatal(found, err)
 		}
-		setEpoch(t, client, 1, masters)
+		setEpoch(t, client, masters)
 		mismatched(t, client, 1, 0)
 	})
 }
@@ -86,21 +86,26 @@ func TestFlushedWhileRebuilt(t *testing.T) {
 		refused := func(masters []Master) {
 			t.Helper()
 			for _, master := range masters {
-				if err := SetEpoch(t.Context(), client, 1, master); err == nil {
+				if err := SetEpoch(t.Context(), client, master); err == nil {
 					t.Fatal("what is flushed counts as rebuilt")
 				}
 			}
 			mismatched(t, client, 1, count)
 		}
 		first := begun(t, client, 1, count)
+		reach(t, client, "there", first)
 		flushAll(t, client)
 		refused(first)
+		if err := Reach(t.Context(), client, "further", first...); err == nil {
+			t.Fatal("what is flushed is rebuilt on")
+		}
 
 		second, third := begun(t, client, 1, count), begun(t, client, 1, count)
 		refused(first)
 		late := mismatched(t, client, 1, count)
-		setEpoch(t, client, 1, second)
-		setEpoch(t, client, 1, third)
+		setEpoch(t, client, second)
+		reach(t, client, "there", third)
+		setEpoch(t, client, third)
 		if masters, err := Begin(t.Context(), client, 1, late...); err != nil || len(masters) > 0 {
 			t.Fatal("it begins again: ", masters, err)
 		}
@@ -111,9 +116,45 @@ func TestFlushedWhileRebuilt(t *testing.T) {
 		// A new epoch begins: the rebuild of the one before must not end that of the new.
 		older, newer := begun(t, client, 1, count), begun(t, client, 2, count)
 		refused(older)
-		setEpoch(t, client, 2, newer)
+		setEpoch(t, client, newer)
 		mismatched(t, client, 2, 0)
 	})
+}
+
+// A rebuild that is begun goes on where it was, unless it would be of something else.
+func TestRebuildGoesOn(t *testing.T) {
+	isolated(t, func(t *subject) {
+		client, count := t.client, t.masters
+		expect := func(epoch int64, want string) []Master {
+			t.Helper()
+			masters := begun(t, client, epoch, count)
+			for _, master := range masters {
+				if master.Reached() != want {
+					t.Fatalf("%s reached %q, want %q", master.Address, master.Reached(), want)
+				}
+			}
+			return masters
+		}
+		reach(t, client, "there", expect(1, ""))
+		reach(t, client, "further", expect(1, "there"))
+		setEpoch(t, client, expect(1, "further"))
+		reach(t, client, "there", expect(2, ""))
+		masters := mismatched(t, client, 2, count)
+		masters[0].ranges = []slotRange{{0, 0}} // as if slots had moved
+		masters, err := Begin(t.Context(), client, 2, masters...)
+		if err != nil || masters[0].Reached() != "" {
+			t.Fatal(masters, err)
+		}
+		flushAll(t, client)
+		expect(2, "")
+	})
+}
+
+func reach(t testing.TB, client redis.UniversalClient, reached string, masters []Master) {
+	t.Helper()
+	if err := Reach(t.Context(), client, reached, masters...); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // Fault 22: PostgreSQL failed over, lost the last versions, and uses them again.
@@ -136,7 +177,7 @@ func TestDatabaseFailedOver(t *testing.T) {
 			lost = append(lost, at(view, tenant, 50))
 		}
 		apply(t, client, claim(1), lost...)
-		setEpoch(t, client, 1, begun(t, client, 1, count))
+		setEpoch(t, client, begun(t, client, 1, count))
 
 		masters := begun(t, client, 2, count)
 		apply(t, client, claim(2), kept...)
@@ -144,7 +185,7 @@ func TestDatabaseFailedOver(t *testing.T) {
 		if err != nil || removed != 6 {
 			t.Fatal(removed, err)
 		}
-		setEpoch(t, client, 2, masters)
+		setEpoch(t, client, masters)
 		mismatched(t, client, 2, 0)
 		if found, err := Diff(t.Context(), client, kept); err != nil || len(found) > 0 {
 			t.Fatal(found, err)
@@ -173,7 +214,7 @@ func TestRestarted(t *testing.T) {
 	t.Parallel()
 	first := ownRedis(t)
 	client := openTest(t, "redis://"+first.address)
-	setEpoch(t, client, 1, begun(t, client, 1, 1))
+	setEpoch(t, client, begun(t, client, 1, 1))
 	stored := client.Get(t.Context(), epochPrefix+"0}").Val()
 
 	second := openTest(t, "redis://"+ownRedis(t).address)
@@ -199,7 +240,7 @@ func TestRedisFailedOver(t *testing.T) {
 		after[i] = at(after[i], tenant, 2)
 	}
 	apply(t, master, soon(), before...)
-	setEpoch(t, master, 1, begun(t, master, 1, 1))
+	setEpoch(t, master, begun(t, master, 1, 1))
 	if _, err := CheckEpoch(t.Context(), replica, 1); err == nil {
 		t.Fatal("a replica was taken for a master")
 	}
@@ -216,7 +257,7 @@ func TestRedisFailedOver(t *testing.T) {
 		t.Fatal("nothing was lost: the test tests nothing", err)
 	}
 	apply(t, replica, soon(), after...)
-	setEpoch(t, replica, 1, masters)
+	setEpoch(t, replica, masters)
 	mismatched(t, replica, 1, 0)
 	if found, err := Diff(t.Context(), replica, after); err != nil || len(found) != 0 {
 		t.Fatal(found, err)

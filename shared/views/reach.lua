@@ -1,0 +1,9 @@
+-- Notes how far a rebuild came. KEYS: the note, the epoch. ARGV: the rebuild's name,
+-- the epoch that it will set, how far. Answers 0 if the note is gone, unless another
+-- process has ended the same rebuild.
+if redis.call('HGET', KEYS[1], 'name') == ARGV[1] then
+  redis.call('HSET', KEYS[1], 'at', ARGV[3])
+  return 1
+end
+if redis.call('GET', KEYS[2]) == ARGV[2] then return 1 end
+return 0
