@@ -18,34 +18,72 @@ var pruneLua string
 // the database knew. It returns how many keys and members went. Live writes may go
 // on; it may be stopped and run again at any time.
 func Prune(ctx context.Context, client redis.UniversalClient, databaseEpoch int64) (int, error) {
-	script := redis.NewScript(pruneLua)
 	var removed atomic.Int64
 	err := eachMaster(ctx, client, func(ctx context.Context, master *redis.Client) error {
-		return scan(ctx, master, keyPrefix+"*"+keySuffix+":v", func(versions string) error {
-			n, err := pruneKey(ctx, master, script, strings.TrimSuffix(versions, ":v"), databaseEpoch)
-			removed.Add(int64(n))
-			return err
-		})
+		p := &pruning{master: master, script: redis.NewScript(pruneLua), epoch: databaseEpoch}
+		err := p.run(ctx)
+		removed.Add(int64(p.removed))
+		return err
 	})
 	return int(removed.Load()), wrap(err, "views: pruning")
 }
 
-func pruneKey(ctx context.Context, master *redis.Client, script *redis.Script, key string, epoch int64) (int, error) {
-	keys := []string{key, key + ":v", key + ":t", key + ":o"}
-	removed := 0
-	for cursor := "0"; ; {
-		reply, err := script.Run(ctx, master, keys, epoch, cursor).Slice()
+// pruning is one go through the keys of a master.
+type pruning struct {
+	master  *redis.Client
+	script  *redis.Script
+	epoch   int64
+	removed int
+}
+
+// versionsAt is a key's versions and where in them to go on.
+type versionsAt struct{ key, cursor string }
+
+func (p *pruning) run(ctx context.Context) error {
+	if err := p.script.Load(ctx, p.master).Err(); err != nil {
+		return err
+	}
+	for cursor := uint64(0); ; {
+		keys, next, err := p.master.Scan(ctx, cursor, keyPrefix+"*"+keySuffix+":v", diffKeys).Result()
 		if err != nil {
-			return removed, err
+			return err
 		}
-		if len(reply) != 2 {
-			return removed, fmt.Errorf("the script answered %v", reply)
+		open := make([]versionsAt, len(keys))
+		for i, key := range keys {
+			open[i] = versionsAt{strings.TrimSuffix(key, ":v"), "0"}
 		}
-		next, _ := reply[0].(string)
-		n, _ := reply[1].(int64)
-		removed += int(n)
-		if cursor = next; cursor == "0" || cursor == "" {
-			return removed, nil
+		for len(open) > 0 {
+			if open, err = p.page(ctx, open); err != nil {
+				return err
+			}
+		}
+		if cursor = next; cursor == 0 {
+			return nil
 		}
 	}
+}
+
+// page prunes a page of each key, and returns those that have more.
+func (p *pruning) page(ctx context.Context, open []versionsAt) (more []versionsAt, err error) {
+	pipe := p.master.Pipeline()
+	replies := make([]*redis.Cmd, len(open))
+	for i, v := range open {
+		replies[i] = p.script.EvalSha(ctx, pipe, []string{v.key, v.key + ":v", v.key + ":t", v.key + ":o"}, p.epoch, v.cursor)
+	}
+	if _, err := pipe.Exec(ctx); err != nil {
+		return nil, err
+	}
+	for i, v := range open {
+		reply := replies[i].Val()
+		values, _ := reply.([]any)
+		if len(values) != 2 {
+			return nil, fmt.Errorf("%s: the script answered %v", v.key, reply)
+		}
+		n, _ := values[1].(int64)
+		p.removed += int(n)
+		if v.cursor, _ = values[0].(string); v.cursor != "0" && v.cursor != "" {
+			more = append(more, v)
+		}
+	}
+	return more, nil
 }
