@@ -9,7 +9,7 @@
 //
 //	a crash before a row is published   its lease ends, and the next sweep takes it
 //	after that, before it is deleted    the same; publishing again changes nothing
-//	in a rebuild of Redis               the next sweep begins it again
+//	in a rebuild of Redis               the next sweep goes on with it
 //
 // infra/faults TestRelayKilledBetweenSteps makes the first two happen.
 package relay
