@@ -12,5 +12,6 @@
 // They run one after the other, as what one scales another would see. Each begins
 // when nothing is on its way any more, whatever an interrupted run has left, sends
 // events that nobody has sent before, and ends with every invariant checked over
-// all that was ever sent to the cluster.
+// all that was ever sent to the cluster. Those that only look change nothing, and
+// check no more than what they look at.
 package test
