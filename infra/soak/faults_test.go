@@ -2,8 +2,10 @@ package soak
 
 import (
 	"fmt"
+	"strings"
 	"testing"
 
+	"github.com/millrace/millrace/infra/invariants"
 	"github.com/millrace/millrace/infra/traffic"
 )
 
@@ -45,5 +47,22 @@ func TestHeld(t *testing.T) {
 	}
 	if !good.Held() {
 		t.Error("it did not hold although all is well")
+	}
+}
+
+// A soak that failed tells how to have it again, what was done to it, and what it
+// broke first.
+func TestAFailureTellsWhatItTakes(t *testing.T) {
+	t.Parallel()
+	r := Result{Seed: 2411, Faults: []Fault{{Record: 7, Kind: "kill trade"}}, Found: Found{Decided: 1}, Logs: "/kept/here"}
+	if text := r.String(); strings.Contains(text, "2411") {
+		t.Errorf("it tells what nobody needs who is content:\n%s", text)
+	}
+	r.Report.Broken = []invariants.Broken{{Invariant: "I4", What: "entries that do not sum to zero", Count: 1, Rows: []invariants.Row{{Where: "acme/e-1"}}}}
+	text := r.String()
+	for _, want := range []string{"I4", "acme/e-1", "Seed 2411", r.Faults[0].String(), "/kept/here"} {
+		if !strings.Contains(text, want) {
+			t.Errorf("it does not tell %s:\n%s", want, text)
+		}
 	}
 }
