@@ -15,13 +15,13 @@ import (
 
 // gate stands before the function of trades, and holds requests or answers.
 type gate struct {
-	url    string
-	target string
+	url string
 	// passed counts events that were posted to the function.
 	passed atomic.Int64
 
-	mu    sync.Mutex
-	holds map[stage]*hold
+	mu     sync.Mutex
+	target string
+	holds  map[stage]*hold
 }
 
 // stage is where a request is held.
@@ -82,7 +82,7 @@ func (g *gate) ServeHTTP(w http.ResponseWriter, r *http.Request) {
 }
 
 func (g *gate) forward(ctx context.Context, r *http.Request, body []byte) (int, []byte, error) {
-	request, err := http.NewRequestWithContext(ctx, r.Method, g.target+r.URL.Path, bytes.NewReader(body))
+	request, err := http.NewRequestWithContext(ctx, r.Method, g.to()+r.URL.Path, bytes.NewReader(body))
 	if err != nil {
 		return 0, nil, err
 	}
@@ -94,6 +94,19 @@ func (g *gate) forward(ctx context.Context, r *http.Request, body []byte) (int, 
 	defer func() { _ = response.Body.Close() }()
 	answer, err := io.ReadAll(response.Body)
 	return response.StatusCode, answer, err
+}
+
+func (g *gate) to() string {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	return g.target
+}
+
+// redirect has it stand before another process of the function.
+func (g *gate) redirect(target string) {
+	g.mu.Lock()
+	defer g.mu.Unlock()
+	g.target = target
 }
 
 // pass waits at a stage; false if the trigger has gone meanwhile.

@@ -18,6 +18,7 @@ import (
 	"github.com/twmb/franz-go/pkg/kadm"
 	"github.com/twmb/franz-go/pkg/kgo"
 
+	"github.com/millrace/millrace/infra/faults/proxy"
 	"github.com/millrace/millrace/infra/invariants"
 	"github.com/millrace/millrace/infra/platform"
 	"github.com/millrace/millrace/infra/skiptest"
@@ -49,6 +50,7 @@ type world struct {
 	data     string
 	seed     uint64
 	cluster  *kafkacluster.Cluster
+	doors    []*proxy.Proxy // one before each broker, for those who take it
 	platform *platform.Platform
 	pool     *pgxpool.Pool
 	redis    redis.UniversalClient
@@ -136,15 +138,38 @@ func start() (_ *world, err error) {
 		return nil, err
 	}
 	running = w
+	doors, err := w.openDoors()
+	if err != nil {
+		return nil, err
+	}
 	limit, cancel := context.WithTimeout(ctx, patience)
 	defer cancel()
-	if w.cluster, err = kafkacluster.Start(limit, programs, filepath.Join(w.data, "kafka")); err != nil {
+	if w.cluster, err = kafkacluster.Start(limit, programs, filepath.Join(w.data, "kafka"), doors...); err != nil {
 		return nil, err
 	}
 	if err := w.startPlatform(ctx); err != nil {
 		return nil, err
 	}
 	return w, w.connect(ctx)
+}
+
+// openDoors starts a proxy for each broker to be.
+func (w *world) openDoors() ([]kafkacluster.Door, error) {
+	var doors []kafkacluster.Door
+	for range 3 {
+		port, err := stack.FreePort()
+		if err != nil {
+			return nil, err
+		}
+		door := kafkacluster.Door{Listen: net.JoinHostPort("127.0.0.1", strconv.Itoa(port))}
+		p, err := proxy.Start(door.Listen, proxy.Kafka)
+		if err != nil {
+			return nil, err
+		}
+		door.Advertised = p.Address()
+		w.doors, doors = append(w.doors, p), append(doors, door)
+	}
+	return doors, nil
 }
 
 // settings are those of all processes.

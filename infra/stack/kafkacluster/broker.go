@@ -24,6 +24,7 @@ type Broker struct {
 
 	programs   Programs
 	controller string // where the other controllers reach it
+	door       Door   // empty if there is none
 	dir        string
 
 	mu      sync.Mutex
@@ -47,12 +48,18 @@ func (b *Broker) java(class string, args ...string) process.Spec {
 
 // settings is its server.properties.
 func (b *Broker) settings(voters string) string {
+	listeners, advertised := "BROKER://"+b.Address, "BROKER://"+b.Address
+	if b.door != (Door{}) {
+		listeners += ",DOOR://" + b.door.Listen
+		advertised += ",DOOR://" + b.door.Advertised
+	}
 	var out strings.Builder
 	for _, line := range append([]string{
 		"node.id=" + strconv.Itoa(int(b.ID)),
 		"process.roles=broker,controller",
 		"controller.quorum.voters=" + voters,
-		"listeners=BROKER://" + b.Address + ",CONTROLLER://" + b.controller,
+		"listeners=" + listeners + ",CONTROLLER://" + b.controller,
+		"advertised.listeners=" + advertised,
 		"log.dirs=" + filepath.Join(b.dir, "data"),
 	}, shared...) {
 		out.WriteString(line + "\n")

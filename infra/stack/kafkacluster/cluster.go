@@ -24,9 +24,18 @@ type Cluster struct {
 	Brokers []*Broker
 }
 
+// Door is another way in to a broker, for clients that come through a proxy.
+type Door struct {
+	// Listen is where the broker listens for them, host:port.
+	Listen string
+	// Advertised is what it tells them of where it is: the proxy's address.
+	Advertised string
+}
+
 // Start makes a cluster in an empty folder, and returns when all brokers know
-// each other. What it has logged stays in the folder.
-func Start(ctx context.Context, programs Programs, dir string) (*Cluster, error) {
+// each other. What it has logged stays in the folder. With doors, there is one for
+// each broker.
+func Start(ctx context.Context, programs Programs, dir string, doors ...Door) (*Cluster, error) {
 	addresses := make([]string, size)
 	for n := range addresses {
 		var err error
@@ -34,12 +43,16 @@ func Start(ctx context.Context, programs Programs, dir string) (*Cluster, error)
 			return nil, err
 		}
 	}
-	return StartAt(ctx, programs, dir, addresses)
+	return startAt(ctx, programs, dir, addresses, doors)
 }
 
 // StartAt is [Start] at three addresses (host:port) of this machine, where clients
 // that are on another can reach the brokers.
-func StartAt(ctx context.Context, programs Programs, dir string, addresses []string) (_ *Cluster, err error) {
+func StartAt(ctx context.Context, programs Programs, dir string, addresses []string) (*Cluster, error) {
+	return startAt(ctx, programs, dir, addresses, nil)
+}
+
+func startAt(ctx context.Context, programs Programs, dir string, addresses []string, doors []Door) (_ *Cluster, err error) {
 	c := &Cluster{}
 	defer func() {
 		if err != nil {
@@ -51,6 +64,9 @@ func StartAt(ctx context.Context, programs Programs, dir string, addresses []str
 		b := &Broker{
 			ID: int32(id), Address: addresses[id-1],
 			programs: programs, dir: filepath.Join(dir, "broker-"+strconv.Itoa(id)),
+		}
+		if doors != nil {
+			b.door = doors[id-1]
 		}
 		if b.controller, err = freeAddress(); err != nil {
 			return nil, err

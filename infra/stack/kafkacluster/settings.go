@@ -5,7 +5,7 @@ const clusterID = "bWlsbHJhY2UtbWlsbHJhYw"
 
 // shared are the settings that all brokers have.
 var shared = []string{
-	"listener.security.protocol.map=BROKER:PLAINTEXT,CONTROLLER:PLAINTEXT",
+	"listener.security.protocol.map=BROKER:PLAINTEXT,DOOR:PLAINTEXT,CONTROLLER:PLAINTEXT",
 	"inter.broker.listener.name=BROKER",
 	"controller.listener.names=CONTROLLER",
 
