@@ -5,6 +5,7 @@ import (
 	"fmt"
 	"log/slog"
 	"slices"
+	"syscall"
 	"testing"
 	"time"
 
@@ -56,6 +57,52 @@ func TestStockDispatcher(t *testing.T) {
 				t.Errorf("%d dead letters, want that of the record which is no CloudEvent", n)
 			}
 			if len(d.refused) == 0 || lost.Load() == 0 {
+				t.Error("nothing was sent again: the test tests nothing")
+			}
+			if len(d.buried)+len(d.dropped) > 0 {
+				t.Errorf("given up: %q, %q", d.buried, d.dropped)
+			}
+		})
+	}
+}
+
+// TestStockDispatcherMeetsOutages: the function is told to stop, PostgreSQL is
+// killed, PostgreSQL is slow, Redis is out of reach and emptied. Knative sends again
+// until they are over.
+func TestStockDispatcherMeetsOutages(t *testing.T) {
+	t.Parallel()
+	heavy(t)
+	for _, ordered := range []bool{true, false} {
+		t.Run(fmt.Sprint("ordered ", ordered), func(t *testing.T) {
+			t.Parallel()
+			server := stacktest.PostgresServer(t)
+			d := &dispatcher{ordered: ordered, retries: 12, backoff: 10 * time.Millisecond}
+			w := newWorld(t, stores{databaseURL: server.URL}, "trade", "position", "ledger")
+			w.startRelay(t)
+			w.startDispatcher(t, "trade", d)
+			for n, outage := range []struct{ begin, end func() }{
+				{func() { w.functions["trade"].process.signal(t, syscall.SIGTERM) }, func() {
+					<-w.functions["trade"].process.ended
+					w.start(t, "trade")
+				}},
+				{func() { server.Kill(t) }, func() { server.Start(t) }},
+				{func() { w.postgres.SetDelay(20 * time.Millisecond) }, func() { w.postgres.SetDelay(0) }},
+				{func() { w.redis.SetDown(true) }, func() {
+					if err := w.deps.Redis.FlushAll(t.Context()).Err(); err != nil {
+						t.Error(err)
+					}
+					w.redis.SetDown(false)
+				}},
+			} {
+				w.send(t, some(20, fmt.Sprint("before-", n), executed)...)
+				w.decided(t, "trade", 40*n+5)
+				outage.begin()
+				w.send(t, some(20, fmt.Sprint("while-", n), executed)...)
+				outage.end()
+				w.decided(t, "trade", 40*n+40)
+			}
+			w.holds(t)
+			if len(d.refused) == 0 {
 				t.Error("nothing was sent again: the test tests nothing")
 			}
 			if len(d.buried)+len(d.dropped) > 0 {
