@@ -20,13 +20,15 @@ var relaySteps = []struct {
 	done       func(ctx context.Context, w *world) (int64, error)
 }{
 	{"lease the row", "SET claimed_until", sweepsPostgres, func(ctx context.Context, w *world) (n int64, err error) {
-		return n, w.deps.Pool.QueryRow(ctx, `SELECT count(*) FROM millrace.outbox WHERE function = 'trade' AND claimed_until IS NOT NULL`).Scan(&n)
+		err = w.deps.Pool.QueryRow(ctx, `SELECT count(*) FROM millrace.outbox WHERE function = 'trade' AND claimed_until IS NOT NULL`).Scan(&n)
+		return n, err
 	}},
 	{"show in Redis", "evalsha", func(w *world) *proxy.Proxy { return w.relay.redis }, func(ctx context.Context, w *world) (int64, error) {
 		return w.deps.Redis.Exists(ctx, views.Key("acme", "trades", left)).Result()
 	}},
 	{"delete the row", "DELETE FROM millrace.outbox", sweepsPostgres, func(ctx context.Context, w *world) (n int64, err error) {
-		return n, w.deps.Pool.QueryRow(ctx, `SELECT 1 - count(*) FROM millrace.outbox WHERE function = 'trade'`).Scan(&n)
+		err = w.deps.Pool.QueryRow(ctx, `SELECT 1 - count(*) FROM millrace.outbox WHERE function = 'trade'`).Scan(&n)
+		return n, err
 	}},
 }
 

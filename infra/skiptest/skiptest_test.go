@@ -35,13 +35,13 @@ func (r *recorder) end(how string, args []any) {
 }
 
 // outcome is what becomes of a test.
-func outcome(t *testing.T, test func(testing.TB)) string {
+func outcome(t *testing.T, call func(testing.TB, string), why string) string {
 	t.Helper()
 	r := &recorder{TB: t}
 	ended := make(chan struct{})
 	go func() {
 		defer close(ended)
-		test(r)
+		call(r, why)
 	}()
 	<-ended
 	return r.said
@@ -52,10 +52,10 @@ func TestOutsideOfCI(t *testing.T) {
 	t.Setenv("MILLRACE_SKIPPED", file)
 	for _, ci := range []string{"", "false"} {
 		t.Setenv("CI", ci)
-		if got := outcome(t, func(t testing.TB) { skiptest.Missing(t, "no tool") }); got != "skipped: NOT TESTED: no tool" {
+		if got := outcome(t, skiptest.Missing, "no tool"); got != "skipped: NOT TESTED: no tool" {
 			t.Errorf("CI=%q: %q", ci, got)
 		}
-		if got := outcome(t, func(t testing.TB) { skiptest.Without(t, "no Redis") }); got != "" {
+		if got := outcome(t, skiptest.Without, "no Redis"); got != "" {
 			t.Errorf("CI=%q: %q", ci, got)
 		}
 	}
@@ -71,11 +71,8 @@ func TestOutsideOfCI(t *testing.T) {
 
 func TestInCI(t *testing.T) {
 	t.Setenv("CI", "true")
-	for name, test := range map[string]func(testing.TB){
-		"missing": func(t testing.TB) { skiptest.Missing(t, "no tool") },
-		"without": func(t testing.TB) { skiptest.Without(t, "no tool") },
-	} {
-		if got := outcome(t, test); !strings.HasPrefix(got, "failed: ") || !strings.HasSuffix(got, "no tool") {
+	for name, call := range map[string]func(testing.TB, string){"Missing": skiptest.Missing, "Without": skiptest.Without} {
+		if got := outcome(t, call, "no tool"); !strings.HasPrefix(got, "failed: ") || !strings.HasSuffix(got, "no tool") {
 			t.Errorf("%s: %q", name, got)
 		}
 	}
