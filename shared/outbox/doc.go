@@ -25,5 +25,6 @@
 //     lies in the table already. So memory is bounded in any outage.
 //   - Views carry the database's epoch, read in the snapshot or the transaction
 //     that they come from, and a row is deleted only while that epoch lasts.
-//     After a failover or a flush of Redis, Reconcile shows everything anew.
+//     After a failover or a flush of Redis, Reconcile shows everything anew, and
+//     once claims of the lost life have expired removes what they brought since.
 package outbox

@@ -90,10 +90,12 @@ func TestRebuildAfterFailover(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustSettle(t, w)
-	late := w.commit(t, change{subjects: []string{"kept"}, by: 9}) // committed, and not shown when it got lost
+	// Committed, and not shown when they got lost.
+	late := w.commit(t, change{subjects: []string{"kept"}, by: 9})
+	gone := w.commit(t, change{subjects: []string{"lost", "never shown"}, by: 9})
 
-	w.exec(t, `DELETE FROM millrace.entities WHERE subject = 'lost'`)
-	w.exec(t, `DELETE FROM tallies WHERE subject = 'lost'`)
+	w.exec(t, `DELETE FROM millrace.entities WHERE subject <> 'kept'`)
+	w.exec(t, `DELETE FROM tallies WHERE subject <> 'kept'`)
 	w.exec(t, `UPDATE millrace.entities SET version = 1`)
 	w.exec(t, `UPDATE tallies SET total = 1`)
 	w.exec(t, `UPDATE millrace.aggregates SET value = 1, version = 1`)
@@ -107,6 +109,34 @@ func TestRebuildAfterFailover(t *testing.T) {
 		t.Fatal(err)
 	}
 	mustSettle(t, w)
+
+	// Redis knows no more of what is gone, so nothing stops a claim about it but its
+	// age. Once that would stop it, what it wrote is removed.
+	if err := r.Publish(t.Context(), []Claim{gone}); err != nil {
+		t.Fatal(err)
+	}
+	if w.shows(t.Context()) == nil {
+		t.Error("nothing came late: the test tests nothing")
+	}
+	mustReconcile(t, r, 0)
+	w.lateClaimsExpire(t)
+	mustReconcile(t, r, 0)
+	mustSettle(t, w)
+	w.logged(t, "Redis is rebuilt", 2)
+}
+
+// lateClaimsExpire makes it the time from which Redis takes no claims of an epoch
+// before its own.
+func (w *world) lateClaimsExpire(t *testing.T) {
+	t.Helper()
+	const key = "millrace:{!epoch-0}"
+	stamp := strings.Fields(w.redis.Get(t.Context(), key).Val())
+	if len(stamp) != 3 {
+		t.Fatal("Redis does not wait for late claims: ", stamp)
+	}
+	if err := w.redis.Set(t.Context(), key, strings.Join(append(stamp[:2], "1"), " "), 0).Err(); err != nil {
+		t.Fatal(err)
+	}
 }
 
 // A crash in the rebuild, or before its end is noted, leaves it to the next

@@ -13,7 +13,8 @@ import (
 
 // Reconcile compares the epoch that each Redis master was last rebuilt in with
 // the database's, and rebuilds those that were flushed, lost their tail, or
-// show what a database says that is no more. It returns how many it rebuilt.
+// show what a database says that is no more. Some minutes after that it removes what
+// claims of the lost database brought late. It returns how many it rebuilt.
 //
 //	a crash before the rebuild         the mismatch is found again
 //	in it                              the same, and the rebuild goes on where it was
@@ -27,12 +28,12 @@ func (r *Relay) Reconcile(ctx context.Context) (int, error) {
 	if err != nil || len(masters) == 0 {
 		return 0, err
 	}
-	err = r.restore(ctx, epoch, masters)
+	rebuilt, err := r.restore(ctx, epoch, masters)
 	if rebuildErr := r.rebuildOut.note(ctx, err); rebuildErr != nil {
 		return 0, rebuildErr
 	}
-	r.stats.rebuilt.Add(int64(len(masters)))
-	return len(masters), nil
+	r.stats.rebuilt.Add(int64(rebuilt))
+	return rebuilt, nil
 }
 
 // Restore shows anew what a part shows, whatever Redis says of itself, and returns
@@ -62,7 +63,8 @@ func (r *Relay) Restore(ctx context.Context, part Part) error {
 	return err
 }
 
-// mismatched returns the database's epoch and the masters that have another.
+// mismatched returns the database's epoch and the masters on which there is something
+// to do about it.
 func (r *Relay) mismatched(ctx context.Context) (epoch int64, masters []views.Master, err error) {
 	if epoch, err = r.checkTimeline(ctx); err != nil {
 		return 0, nil, err
@@ -84,30 +86,37 @@ func (r *Relay) mismatched(ctx context.Context) (epoch int64, masters []views.Ma
 	return epoch, masters, r.redisOut.note(ctx, err)
 }
 
-// restore does what the order in package views' epoch.go asks for.
-func (r *Relay) restore(ctx context.Context, epoch int64, masters []views.Master) error {
+// restore does what the order in package views' epoch.go asks for, and returns how many
+// masters are rebuilt.
+func (r *Relay) restore(ctx context.Context, epoch int64, masters []views.Master) (int, error) {
 	started := time.Now()
-	for _, m := range masters {
-		r.log.Warn("Redis lost its views or shows those of another epoch: rebuilding it", "master", m.Address, "epoch", epoch)
-	}
 	if err := r.knowsAll(ctx); err != nil {
-		return err
+		return 0, err
 	}
 	masters, err := r.begin(ctx, epoch, masters)
 	if err != nil || len(masters) == 0 {
-		return err
+		return 0, err
 	}
-	for _, group := range byPosition(masters) {
+	lost := without(masters, views.Master.Late)
+	for _, m := range lost {
+		r.log.Warn("Redis lost its views or shows those of another epoch: rebuilding it", "master", m.Address, "epoch", epoch)
+	}
+	for _, group := range byPosition(lost) {
 		if err := r.rebuild(ctx, group); err != nil {
-			return err
+			return 0, err
 		}
 	}
 	removed, err := r.conclude(ctx, epoch, masters)
 	if err != nil {
-		return err
+		return 0, err
 	}
-	r.log.Info("Redis is rebuilt", "masters", len(masters), "removed", removed, "took", time.Since(started).Round(time.Millisecond).String())
-	return nil
+	switch {
+	case len(lost) > 0:
+		r.log.Info("Redis is rebuilt", "masters", len(lost), "removed", removed, "took", time.Since(started).Round(time.Millisecond).String())
+	case removed > 0:
+		r.log.Info("Redis is rid of what claims of an earlier epoch brought late", "removed", removed)
+	}
+	return len(lost), nil
 }
 
 // byPosition groups masters by how far their rebuild came: those that were lost
@@ -156,7 +165,7 @@ func (r *Relay) conclude(ctx context.Context, epoch int64, masters []views.Maste
 	if err != nil {
 		return 0, err
 	}
-	if removed, err = views.Prune(ctx, client, epoch); err != nil {
+	if removed, err = views.Prune(ctx, client, epoch, masters...); err != nil {
 		return 0, fmt.Errorf("after the rebuild: %w", err)
 	}
 	if err := views.SetEpoch(ctx, client, masters...); err != nil {

@@ -31,6 +31,12 @@ import (
 // A master that is flushed in the middle keeps its replication id and loses the note,
 // so that SetEpoch fails. One that is replaced in the middle has another replication
 // id than the one that SetEpoch notes, so the next check finds it.
+//
+// After Prune nothing is left that would stop a claim of a lost timeline but its
+// deadline: a process that stood still may yet bring back what nobody has any more. So
+// an epoch is set with the time by which the last such claim has expired, and from
+// then on steps 1, 2, 4 and 5 are done once more. The scripts could not refuse it
+// themselves: in a cluster each may touch one slot, and the epoch lies in another.
 
 // epochPrefix begins the keys that hold epochs; no tenant's key does, since in
 // those a colon follows the tenant and "!" is escaped.
@@ -47,6 +53,8 @@ type Master struct {
 	Replication string // its replication id
 	key         string // where its epoch is
 	ranges      []slotRange
+	found       string // its epoch
+	late        bool
 	rebuild     rebuild
 }
 
@@ -60,6 +68,10 @@ func (m Master) Holds(key string) bool { return m.owns(slotOf(key)) }
 func (m Master) owns(slot int) bool {
 	return slices.ContainsFunc(m.ranges, func(r slotRange) bool { return r.first <= slot && slot <= r.last })
 }
+
+// Late says that the master shows all that it should, and only has to be pruned of what
+// claims of earlier epochs brought after its rebuild.
+func (m Master) Late() bool { return m.late }
 
 // EpochBehindError says that Redis was written from a later epoch than the
 // database says it is in. Everything that is applied would be refused as stale. The
@@ -75,7 +87,7 @@ func (e *EpochBehindError) Error() string {
 		e.Address, e.Redis, e.Database)
 }
 
-// CheckEpoch returns the masters that have to be rebuilt. An [EpochBehindError]
+// CheckEpoch returns the masters that have to be rebuilt, or pruned (Master.Late). An [EpochBehindError]
 // says that the database has to take a new epoch first.
 func CheckEpoch(ctx context.Context, client redis.UniversalClient, databaseEpoch int64) ([]Master, error) {
 	var mu sync.Mutex
@@ -85,16 +97,18 @@ func CheckEpoch(ctx context.Context, client redis.UniversalClient, databaseEpoch
 		if err != nil || !ok {
 			return err
 		}
-		stored, err := server.Get(ctx, master.key).Result()
-		if err != nil && !errors.Is(err, redis.Nil) {
+		if master.found, err = server.Get(ctx, master.key).Result(); err != nil && !errors.Is(err, redis.Nil) {
 			return err
 		}
-		if was, _, _ := strings.Cut(stored, " "); was != "" {
+		if was, _, _ := strings.Cut(master.found, " "); was != "" {
 			if epoch, err := strconv.ParseInt(was, 10, 64); err == nil && epoch > databaseEpoch {
 				return &EpochBehindError{Address: master.Address, Redis: epoch, Database: databaseEpoch}
 			}
 		}
-		if stored != master.stamp(databaseEpoch) {
+		if ok, err = master.settled(ctx, server, databaseEpoch); err != nil {
+			return err
+		}
+		if !ok {
 			mu.Lock()
 			defer mu.Unlock()
 			mismatched = append(mismatched, master)
@@ -106,6 +120,22 @@ func CheckEpoch(ctx context.Context, client redis.UniversalClient, databaseEpoch
 	}
 	slices.SortFunc(mismatched, func(a, b Master) int { return strings.Compare(a.Address, b.Address) })
 	return mismatched, nil
+}
+
+// settled reports whether nothing is to be done on the master now; late is set if it is
+// a matter of late claims.
+func (m *Master) settled(ctx context.Context, server *redis.Client, databaseEpoch int64) (bool, error) {
+	if m.found == m.stamp(databaseEpoch) {
+		return true, nil
+	}
+	text, same := strings.CutPrefix(m.found, m.stamp(databaseEpoch)+" ")
+	until, err := strconv.ParseInt(text, 10, 64)
+	if !same || err != nil {
+		return false, nil
+	}
+	m.late = true
+	now, err := server.Time(ctx).Result()
+	return now.UnixMilli() < until, err
 }
 
 func (m Master) stamp(databaseEpoch int64) string {

@@ -157,6 +157,55 @@ func reach(t testing.TB, client redis.UniversalClient, reached string, masters [
 	}
 }
 
+// A claim of a lost timeline that comes after the rebuild is removed once no more can
+// come, and not before; a flush then still means a rebuild.
+func TestLateClaims(t *testing.T) {
+	isolated(t, func(t *subject) {
+		client, count := t.client, t.masters
+		later := func() {
+			t.Helper()
+			for _, master := range mismatched(t, client, 3, count) {
+				stamp := strings.Fields(master.found)
+				if err := client.Set(t.Context(), master.key, stamp[0]+" "+stamp[1]+" 1", 0).Err(); err != nil {
+					t.Fatal(err)
+				}
+			}
+		}
+		setEpoch(t, client, begun(t, client, 2, count))
+		apply(t, client, soon(), manyOfEach(newTenant())...)
+		mismatched(t, client, 2, 0)
+		later()
+		late := begun(t, client, 2, count)
+		for _, master := range late {
+			if !master.Late() {
+				t.Fatal("it is to be rebuilt")
+			}
+		}
+		if removed, err := Prune(t.Context(), client, 2, late...); err != nil || removed == 0 {
+			t.Fatal(removed, err)
+		}
+		setEpoch(t, client, late)
+		mismatched(t, client, 2, 0)
+		if found, err := Strays(t.Context(), client, "", nil); err != nil || len(found) > 0 {
+			t.Fatal(found, err)
+		}
+
+		flushAll(t, client)
+		setEpoch(t, client, begun(t, client, 2, count))
+		later()
+		late = mismatched(t, client, 2, count)
+		flushAll(t, client)
+		if begun, err := Begin(t.Context(), client, 2, late...); err != nil || len(begun) > 0 {
+			t.Fatal("what is flushed is only pruned: ", begun, err)
+		}
+		for _, master := range mismatched(t, client, 2, count) {
+			if master.Late() {
+				t.Fatal("what is flushed is only to be pruned")
+			}
+		}
+	})
+}
+
 // Fault 22: PostgreSQL failed over, lost the last versions, and uses them again.
 func TestDatabaseFailedOver(t *testing.T) {
 	isolated(t, func(t *subject) {
@@ -181,7 +230,7 @@ func TestDatabaseFailedOver(t *testing.T) {
 
 		masters := begun(t, client, 2, count)
 		apply(t, client, claim(2), kept...)
-		removed, err := Prune(t.Context(), client, 2)
+		removed, err := Prune(t.Context(), client, 2, masters...)
 		if err != nil || removed != 6 {
 			t.Fatal(removed, err)
 		}
@@ -197,7 +246,7 @@ func TestDatabaseFailedOver(t *testing.T) {
 		if len(left) != 1 {
 			t.Fatal(left)
 		}
-		if removed, err := Prune(t.Context(), client, 2); err != nil || removed != 0 {
+		if removed, err := Prune(t.Context(), client, 2, masters...); err != nil || removed != 0 {
 			t.Fatal(removed, err)
 		}
 

@@ -1,9 +1,12 @@
 package views
 
 import (
+	"cmp"
 	"context"
 	_ "embed"
 	"fmt"
+	"slices"
+	"strconv"
 	"strings"
 	"sync/atomic"
 
@@ -13,14 +16,20 @@ import (
 //go:embed prune.lua
 var pruneLua string
 
-// Prune removes from all masters what was written in epochs before the database's
-// and not written again since: after a rebuild, that is what only a lost timeline of
-// the database knew. It returns how many keys and members went. Live writes may go
-// on; it may be stopped and run again at any time.
-func Prune(ctx context.Context, client redis.UniversalClient, databaseEpoch int64) (int, error) {
+// Prune removes from masters, as Begin returned them, what was written in epochs before
+// the database's and not written again since: after a rebuild, that is what only a lost
+// timeline of the database knew. It returns how many keys and members went. Live writes
+// may go on. It may be stopped at any time, and goes on where it was; it fails as
+// SetEpoch does.
+func Prune(ctx context.Context, client redis.UniversalClient, databaseEpoch int64, masters ...Master) (int, error) {
 	var removed atomic.Int64
-	err := eachMaster(ctx, client, func(ctx context.Context, master *redis.Client) error {
-		p := &pruning{master: master, script: redis.NewScript(pruneLua), epoch: databaseEpoch}
+	err := eachMaster(ctx, client, func(ctx context.Context, server *redis.Client) error {
+		is := func(m Master) bool { return m.Address == server.Options().Addr }
+		i := slices.IndexFunc(masters, is)
+		if i < 0 {
+			return nil
+		}
+		p := &pruning{client: client, server: server, master: masters[i], script: redis.NewScript(pruneLua), epoch: databaseEpoch}
 		err := p.run(ctx)
 		removed.Add(int64(p.removed))
 		return err
@@ -30,7 +39,9 @@ func Prune(ctx context.Context, client redis.UniversalClient, databaseEpoch int6
 
 // pruning is one go through the keys of a master.
 type pruning struct {
-	master  *redis.Client
+	client  redis.UniversalClient
+	server  *redis.Client
+	master  Master
 	script  *redis.Script
 	epoch   int64
 	removed int
@@ -40,11 +51,16 @@ type pruning struct {
 type versionsAt struct{ key, cursor string }
 
 func (p *pruning) run(ctx context.Context) error {
-	if err := p.script.Load(ctx, p.master).Err(); err != nil {
+	if err := p.script.Load(ctx, p.server).Err(); err != nil {
 		return err
 	}
-	for cursor := uint64(0); ; {
-		keys, next, err := p.master.Scan(ctx, cursor, keyPrefix+"*"+keySuffix+":v", diffKeys).Result()
+	// A server keeps nothing of SCAN's cursors, so one that was noted is as good as new.
+	cursor, err := strconv.ParseUint(cmp.Or(p.master.rebuild.pruned, "0"), 10, 64)
+	if err != nil {
+		return err
+	}
+	for {
+		keys, next, err := p.server.Scan(ctx, cursor, keyPrefix+"*"+keySuffix+":v", diffKeys).Result()
 		if err != nil {
 			return err
 		}
@@ -60,12 +76,15 @@ func (p *pruning) run(ctx context.Context) error {
 		if cursor = next; cursor == 0 {
 			return nil
 		}
+		if err := p.master.reach(ctx, p.client, "pruned", strconv.FormatUint(cursor, 10)); err != nil {
+			return err
+		}
 	}
 }
 
 // page prunes a page of each key, and returns those that have more.
 func (p *pruning) page(ctx context.Context, open []versionsAt) (more []versionsAt, err error) {
-	pipe := p.master.Pipeline()
+	pipe := p.server.Pipeline()
 	replies := make([]*redis.Cmd, len(open))
 	for i, v := range open {
 		replies[i] = p.script.EvalSha(ctx, pipe, []string{v.key, v.key + ":v", v.key + ":t", v.key + ":o"}, p.epoch, v.cursor)

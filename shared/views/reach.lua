@@ -1,8 +1,8 @@
 -- Notes how far a rebuild came. KEYS: the note, the epoch. ARGV: the rebuild's name,
--- the epoch that it will set, how far. Answers 0 if the note is gone, unless another
--- process has ended the same rebuild.
+-- the epoch that it will set, with what, how far. Answers 0 if the note is gone, unless
+-- another process has ended the same rebuild.
 if redis.call('HGET', KEYS[1], 'name') == ARGV[1] then
-  redis.call('HSET', KEYS[1], 'at', ARGV[3])
+  redis.call('HSET', KEYS[1], ARGV[3], ARGV[4])
   return 1
 end
 if redis.call('GET', KEYS[2]) == ARGV[2] then return 1 end
