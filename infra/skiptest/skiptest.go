@@ -23,6 +23,13 @@ import (
 func Missing(t testing.TB, why string) {
 	t.Helper()
 	refuse(t, why)
+	Loudly(t, why)
+}
+
+// Loudly skips a test, in CI too: it is for what no installing brings, such as the
+// history of a shallow clone.
+func Loudly(t testing.TB, why string) {
+	t.Helper()
 	tell("NOT TESTED: " + t.Name() + ": " + why)
 	t.Skip("NOT TESTED: " + why)
 }
