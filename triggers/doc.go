@@ -44,15 +44,21 @@
 //	   at 2, and changes nothing.
 //	   infra/faults/kafka TestArrow5And6KilledBeforeTheCommitOfOffsets,
 //	   TestArrow6KilledAfterTheCommitOfOffsets, TestArrow6KilledAfterADeadLetter
-//	7  The function's process relays its own outbox row, right after the commit.
-//	   Crash: Redis and Kafka have heard nothing of it, or a part. The sweeper
-//	   takes rows older than some seconds; if it crashes too, the next sweep does,
-//	   once their lease is over.
+//	7  The function's process relays its own outbox row, right after the commit:
+//	   it shows views in Redis, puts emitted events and dead letters into Kafka,
+//	   and drains parked events that are ready and were too many for the
+//	   transaction, in transactions like that of 4.
+//	   Crash: Redis and Kafka have heard nothing of it, or a part; nothing is
+//	   drained, or a part. The sweeper takes rows older than some seconds; if it
+//	   crashes after it leased them, whether they are told or not, the next sweep
+//	   does, once their lease is over.
 //	   infra/faults TestKilledBetweenSteps, TestRelayKilledBetweenSteps;
-//	   infra/faults/kafka TestArrow7KilledWhileKafkaIsTold
+//	   infra/faults/kafka TestArrow7KilledWhileKafkaIsTold; shared/outbox
+//	   TestFailureMatrix; triggers/relay TestSweepDrains
 //	8  The row is deleted, once all it says is told.
 //	   Crash: the sweeper tells it again, which changes nothing: views are
-//	   versioned, and emitted events have deterministic ids.
+//	   versioned, emitted events have deterministic ids, and of a stream that is
+//	   drained nothing is ready.
 //	   infra/faults TestKilledBetweenSteps, TestRelayKilledBetweenSteps
 //
 // A process that only stands still does as much harm as one that crashed. Its
@@ -60,12 +66,21 @@
 // answered as repeats, and what it marks is not committed, since its generation of
 // the group is over (infra/faults/kafka TestPausedTriggerGoesOn).
 //
+// A Redis that lost its data, or shows what PostgreSQL lost in a failover, is
+// rebuilt by the sweeper from PostgreSQL, while all this goes on. After a crash the
+// next sweep goes on where it was, and a flush in the middle begins it again
+// (shared/outbox TestRebuildGoesOn, TestRebuildIsDoneAgain,
+// TestRebuildFlushedAgain).
+//
 // A synchronous call by HTTP begins at 3, with one event, and hears at 5 what
-// was decided; who gets no answer calls again, and hears it then.
+// was decided; who gets no answer calls again, and hears it then (triggers/http
+// TestCallTimesOut; infra/e2e TestHTTPCalls).
 //
 // An emitted event begins again at 2. What the trigger itself cannot deliver, as
 // it is no CloudEvent or the function refuses it as such, it puts into the
 // topic's dead-letter topic before 6; a crash between the two puts it there
-// twice. What triggers/http cannot take of what a Knative Broker brings, it puts
-// there too, before it answers at 1; a crash between the two does the same.
+// twice (infra/faults/kafka TestArrow6KilledAfterADeadLetter). What triggers/http
+// cannot take of what a Knative Broker brings, it puts there too, before it answers
+// at 1; a crash between the two does the same (triggers/http
+// TestDeadLetterTopicAway, TestBrokerThatHearsNothing).
 package triggers

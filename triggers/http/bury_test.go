@@ -215,6 +215,20 @@ func TestDeadLetterTopicAway(t *testing.T) {
 	full.bring(t, bad).wants(t, "no room", http.StatusTooManyRequests, "in flight")
 }
 
+// A Broker that hears nothing, since the gateway died after it put the letter into
+// Kafka, sends again: the letter is there twice, and the Broker is done.
+func TestBrokerThatHearsNothing(t *testing.T) {
+	t.Parallel()
+	w := newWorld(t, nil)
+	bad := request{"/", binding.StructuredMedia, structured("e", map[string]any{"tenantid": nil}), nil}
+	w.bring(t, bad) // its answer is not heard
+	w.bring(t, bad).wants(t, "again", http.StatusAccepted, "")
+	letters := w.letters(t, tradeLetters, 2)
+	if string(letters[0].Value) != string(letters[1].Value) {
+		t.Error("they are not the same")
+	}
+}
+
 // A topic that takes less than it should gets shorter letters.
 func TestLettersTooLargeForTheTopic(t *testing.T) {
 	t.Parallel()
