@@ -87,8 +87,8 @@ func (e *EpochBehindError) Error() string {
 		e.Address, e.Redis, e.Database)
 }
 
-// CheckEpoch returns the masters that have to be rebuilt, or pruned (Master.Late). An [EpochBehindError]
-// says that the database has to take a new epoch first.
+// CheckEpoch returns the masters that have to be rebuilt, or pruned (Master.Late). An
+// [EpochBehindError] says that the database has to take a new epoch first.
 func CheckEpoch(ctx context.Context, client redis.UniversalClient, databaseEpoch int64) ([]Master, error) {
 	var mu sync.Mutex
 	var mismatched []Master
@@ -105,10 +105,11 @@ func CheckEpoch(ctx context.Context, client redis.UniversalClient, databaseEpoch
 				return &EpochBehindError{Address: master.Address, Redis: epoch, Database: databaseEpoch}
 			}
 		}
-		if ok, err = master.settled(ctx, server, databaseEpoch); err != nil {
+		settled := false
+		if settled, master.late, err = master.look(ctx, server, databaseEpoch); err != nil {
 			return err
 		}
-		if !ok {
+		if !settled {
 			mu.Lock()
 			defer mu.Unlock()
 			mismatched = append(mismatched, master)
@@ -122,20 +123,19 @@ func CheckEpoch(ctx context.Context, client redis.UniversalClient, databaseEpoch
 	return mismatched, nil
 }
 
-// settled reports whether nothing is to be done on the master now; late is set if it is
-// a matter of late claims.
-func (m *Master) settled(ctx context.Context, server *redis.Client, databaseEpoch int64) (bool, error) {
+// look reports whether nothing is to be done on the master now, and whether all that
+// is to be done on it, now or later, is to prune it of late claims.
+func (m Master) look(ctx context.Context, server *redis.Client, databaseEpoch int64) (settled, late bool, err error) {
 	if m.found == m.stamp(databaseEpoch) {
-		return true, nil
+		return true, false, nil
 	}
 	text, same := strings.CutPrefix(m.found, m.stamp(databaseEpoch)+" ")
-	until, err := strconv.ParseInt(text, 10, 64)
-	if !same || err != nil {
-		return false, nil
+	until, malformed := strconv.ParseInt(text, 10, 64)
+	if !same || malformed != nil {
+		return false, false, nil
 	}
-	m.late = true
 	now, err := server.Time(ctx).Result()
-	return now.UnixMilli() < until, err
+	return now.UnixMilli() < until, true, err
 }
 
 func (m Master) stamp(databaseEpoch int64) string {
