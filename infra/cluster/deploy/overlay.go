@@ -63,13 +63,14 @@ func checkImages(objects []resources.Object, made map[string]images.Image) error
 	for ref := range used {
 		name := path.Base(ref)
 		name = name[:strings.IndexAny(name+":", ":@")]
-		image, ours := made[name]
-		switch {
-		case ours && ref == image.Ref.Name(): // what render has set
-			found = true
-		case ours:
+		image, known := made[name]
+		if !known {
+			continue
+		}
+		if !used[image.Ref.Name()] { // else that one is somebody else's
 			return fmt.Errorf("the overlay names the image %s, and %s was made: leave the names %s* as they are (docs/cluster.md)", ref, image.Ref.Name(), local)
 		}
+		found = true
 	}
 	if !found {
 		return fmt.Errorf("the overlay has no image %s*: is it one of Millrace's (docs/cluster.md)?", local)

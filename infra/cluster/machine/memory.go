@@ -10,7 +10,7 @@ import (
 // leastMemory is what all of the cluster takes while its tests run, in bytes
 // (docs/cluster.md). With less the kernel would kill one of its processes, long
 // after everything was built.
-const leastMemory = 3 << 30
+const leastMemory = 3_000_000_000
 
 // enoughMemory looks at what nobody uses, unless a cluster is here that has its
 // part already. Who cannot ask the kernel tries.

@@ -20,7 +20,7 @@ import (
 // folders, and processes of its own.
 type Traces map[string]string
 
-// What traces begin with that are not told by everybody's coming and going.
+// Prefixes of the traces that Since treats apart.
 const (
 	settingTrace = "setting "
 	processTrace = "process "

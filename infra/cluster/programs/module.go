@@ -20,7 +20,9 @@ func (s Set) Module(ctx context.Context, root, path string) (string, error) {
 	if err != nil {
 		return "", err
 	}
-	var module struct{ Dir string }
+	var module struct {
+		Dir string `json:"Dir"`
+	}
 	if err := json.Unmarshal([]byte(out), &module); err != nil {
 		return "", fmt.Errorf("module %s: %w", path, err)
 	}

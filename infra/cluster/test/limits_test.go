@@ -22,6 +22,11 @@ var dryRun = metav1.CreateOptions{DryRun: []string{metav1.DryRunAll}}
 // within.
 func TestQuotaAndLimitsHold(t *testing.T) {
 	w := look(t)
+	quota, err := w.kube.CoreV1().ResourceQuotas(namespace).Get(t.Context(), "millrace", metav1.GetOptions{})
+	if err != nil {
+		t.Fatal(err)
+	}
+	memory := quota.Spec.Hard[corev1.ResourceRequestsMemory]
 	for _, c := range []struct {
 		name       string
 		containers int
@@ -30,7 +35,7 @@ func TestQuotaAndLimitsHold(t *testing.T) {
 	}{
 		{"a small pod", 1, "64Mi", ""},
 		{"a container larger than the limit", 1, "2Gi", "maximum memory usage per Container is 1Gi"},
-		{"a pod larger than all may be", 80, "1Gi", "exceeded quota: millrace"},
+		{"a pod larger than all may be", int(memory.Value()>>30) + 1, "1Gi", "exceeded quota: millrace"},
 	} {
 		_, err := w.kube.CoreV1().Pods(namespace).Create(t.Context(), podOf(c.containers, c.memory), dryRun)
 		refused(t, c.name, err, c.refusal)
@@ -38,7 +43,7 @@ func TestQuotaAndLimitsHold(t *testing.T) {
 	balancer := &corev1.Service{ObjectMeta: metav1.ObjectMeta{Name: "test-balancer"}, Spec: corev1.ServiceSpec{
 		Type: corev1.ServiceTypeLoadBalancer, Ports: []corev1.ServicePort{{Port: 80}},
 	}}
-	_, err := w.kube.CoreV1().Services(namespace).Create(t.Context(), balancer, dryRun)
+	_, err = w.kube.CoreV1().Services(namespace).Create(t.Context(), balancer, dryRun)
 	refused(t, "a Service that the world reaches", err, "exceeded quota: millrace")
 	root := podOf(1, "64Mi")
 	root.Spec.SecurityContext = nil

@@ -10,6 +10,8 @@ import (
 	corev1 "k8s.io/api/core/v1"
 	"k8s.io/apimachinery/pkg/api/resource"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
+
+	"github.com/millrace/millrace/infra/skiptest"
 )
 
 // pressure labels what fills the nodes.
@@ -114,7 +116,7 @@ func (w *world) fillNodes(t *testing.T) map[string]*corev1.Pod {
 		cores += nodes.Items[i].Status.Allocatable.Cpu().Value()
 	}
 	if cores > 32 || len(nodes.Items) > 4 {
-		t.Skipf("%d nodes with %d cores: the namespace's quota ends before they are full", len(nodes.Items), cores)
+		skiptest.Loudly(t, fmt.Sprintf("%d nodes with %d cores: the namespace's quota ends before they are full", len(nodes.Items), cores))
 	}
 	w.fill(t, "2", cores/2+1)
 	w.fill(t, "100m", int64(len(nodes.Items))*2000/100+1)

@@ -39,6 +39,9 @@ func beforeTrial(p place.Place) string { return filepath.Join(p.Data(), "before-
 // trial holds what is said of `up`: a run that was cut off does not hinder it, and a
 // cluster that runs goes on.
 func trial(ctx context.Context, p place.Place, report *terminal.Reporter) error {
+	if err := os.RemoveAll(beforeTrial(p)); err != nil {
+		return err
+	}
 	k, err := prepare(ctx, p, report)
 	if err != nil {
 		return err
