@@ -3,8 +3,11 @@ package outbox
 import (
 	"context"
 	"sync"
+	"sync/atomic"
 	"testing"
 
+	"github.com/jackc/pgx/v5"
+	"github.com/jackc/pgx/v5/pgxpool"
 	"github.com/redis/go-redis/v9"
 
 	"github.com/millrace/millrace/shared/views"
@@ -133,4 +136,45 @@ func (w *world) cutOff(t *testing.T) error {
 	})
 	_, err := r.Reconcile(ctx)
 	return err
+}
+
+// A connection to PostgreSQL is lost, once and anywhere in a rebuild: the rebuild goes
+// on, or the next one does, and neither shows all of it again.
+func TestRebuildLosesAConnection(t *testing.T) {
+	t.Parallel()
+	w := populated(t)
+	var left, shown atomic.Int64
+	pool := w.newPool(t, func(config *pgxpool.Config) {
+		config.PrepareConn = func(ctx context.Context, conn *pgx.Conn) (bool, error) {
+			if left.Add(-1) == 0 {
+				return true, conn.Close(ctx)
+			}
+			return true, nil
+		}
+	})
+	reconcile := func() (int, error) {
+		r := w.relay(func(c *RelayConfig) { c.Pool = pool })
+		before(r, func(int) { shown.Add(1) })
+		return r.Reconcile(t.Context())
+	}
+	if _, err := reconcile(); err != nil {
+		t.Fatal(err)
+	}
+	all, acquired := shown.Load(), -left.Load()
+	for n := range acquired {
+		if err := w.redis.FlushAll(t.Context()).Err(); err != nil {
+			t.Fatal(err)
+		}
+		shown.Store(0)
+		left.Store(n + 1)
+		if _, err := reconcile(); err != nil {
+			if _, err := reconcile(); err != nil {
+				t.Errorf("connection %d is lost: %v", n, err)
+			}
+		}
+		if shown.Load() > all+1 {
+			t.Errorf("connection %d is lost: %d chunks were shown, of %d", n, shown.Load(), all)
+		}
+	}
+	mustSettle(t, w)
 }

@@ -2,6 +2,7 @@ package outbox
 
 import (
 	"context"
+	"errors"
 	"fmt"
 
 	"github.com/jackc/pgx/v5"
@@ -51,7 +52,7 @@ func (s *showing) load(ctx context.Context, clock *views.Clock, items []item) (*
 	}
 	l := &loading{entities: map[item]function.Instance{}, aggregates: map[item]*function.Aggregate{}}
 	if err := r.read(ctx, l, items); err != nil {
-		return nil, fmt.Errorf("reading what %d views show: %w", len(items), err)
+		return nil, &unreadError{len(items), err}
 	}
 	out := &sheet{epoch: l.epoch, claim: views.Claim{Deadline: deadline, Epoch: l.epoch.number(), Rewrite: s.rewrite}}
 	var failed error
@@ -67,6 +68,23 @@ func (s *showing) load(ctx context.Context, clock *views.Clock, items []item) (*
 		r.log.Error("views cannot be rendered: their claims stay in the outbox", "error", failed)
 	}
 	return out, nil
+}
+
+// unreadError says that what views show was not read.
+type unreadError struct {
+	views int
+	cause error
+}
+
+func (e *unreadError) Error() string {
+	return fmt.Sprintf("reading what %d views show: %v", e.views, e.cause)
+}
+
+func (e *unreadError) Unwrap() error { return e.cause }
+
+func isUnread(err error) bool {
+	_, is := errors.AsType[*unreadError](err)
+	return is
 }
 
 func (r *Relay) read(ctx context.Context, l *loading, items []item) error {

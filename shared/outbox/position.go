@@ -29,7 +29,9 @@ func (p position) text() string {
 }
 
 // within returns the item after which a rebuild goes on with a function's entities or
-// aggregates, of a tenant or of all; ok is false if it is through with them.
+// aggregates, of a tenant or of all; ok is false if it is through with them. The order
+// is that of rebuilding.run: functions by name, of each its entities, then its
+// aggregates.
 func (p position) within(function string, aggregates bool, tenant string) (last item, ok bool) {
 	switch there := p.Name != ""; {
 	case p.Function > function, p.Function == function && there && !aggregates:

@@ -43,8 +43,7 @@ func (p Part) whole() bool { return p.Function == "" && p.Tenant == "" }
 // rebuilding is one go at showing every entity and aggregate of the relay's
 // functions anew, on the given masters or, without any, on all. It reads them chunk by
 // chunk, each in a snapshot of its own, while live writes go on: whichever is newer
-// stays. Views that cannot be shown do not keep it from going on with others; its
-// error tells of them.
+// stays.
 //
 // A crash leaves a part shown anew; doing it again does no harm. On masters it goes
 // on where it was.
@@ -57,6 +56,7 @@ type rebuilding struct {
 	through bool // all was read, even if some of it could not be shown
 }
 
+// run goes on after views that cannot be shown; its error tells of them.
 func (b *rebuilding) run(ctx context.Context) error {
 	if err := b.relay.ensureEpoch(ctx); err != nil {
 		return err
@@ -90,15 +90,16 @@ func (b *rebuilding) step(ctx context.Context, next nextChunk, last item) error 
 		if err != nil || len(chunk) == 0 {
 			return err
 		}
-		err = b.relay.reshow(ctx, chunk, b.masters)
-		if IsUnreachable(err) || ctx.Err() != nil {
-			return errors.Join(append(b.errs, err)...)
+		err = b.show(ctx, chunk)
+		if IsUnreachable(err) || ctx.Err() != nil || isUnread(err) && !b.relay.databaseAnswers(ctx) {
+			return errors.Join(append(b.errs, err, ctx.Err())...)
 		}
-		if err != nil {
+		failed := err != nil
+		if failed {
 			b.errs = append(b.errs, err)
 		}
 		last = chunk[len(chunk)-1]
-		if err := b.reached(ctx, last, err != nil); err != nil {
+		if err := b.reached(ctx, last, failed); err != nil {
 			return err
 		}
 		if b.part.Progress != nil {
@@ -107,13 +108,29 @@ func (b *rebuilding) step(ctx context.Context, next nextChunk, last item) error 
 	}
 }
 
+// show reads a chunk twice if it must: that a connection is lost says nothing of what
+// was to be read.
+func (b *rebuilding) show(ctx context.Context, chunk []item) error {
+	err := b.relay.reshow(ctx, chunk, b.masters)
+	if isUnread(err) && ctx.Err() == nil {
+		err = b.relay.reshow(ctx, chunk, b.masters)
+	}
+	return err
+}
+
+func (r *Relay) databaseAnswers(ctx context.Context) bool {
+	ctx, cancel := context.WithTimeout(ctx, r.cfg.Timeout)
+	defer cancel()
+	return r.cfg.Pool.Ping(ctx) == nil
+}
+
 // reached notes on the masters how far it came.
 func (b *rebuilding) reached(ctx context.Context, last item, failed bool) error {
 	if len(b.masters) == 0 {
 		return nil
 	}
 	b.at = position{last.function, last.tenant, last.name, last.key, b.at.Failed || failed}
-	return b.relay.reach(ctx, b.at.text(), b.masters)
+	return b.relay.notePosition(ctx, b.at.text(), b.masters)
 }
 
 // nextChunk reads the items after the last one, of a tenant or of all.

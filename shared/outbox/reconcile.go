@@ -135,7 +135,7 @@ func (r *Relay) rebuild(ctx context.Context, masters []views.Master) error {
 	b := &rebuilding{relay: r, masters: masters, at: readPosition(masters[0].Reached())}
 	err := b.run(ctx)
 	if err != nil && b.through {
-		err = errors.Join(err, r.reach(ctx, "", masters))
+		err = errors.Join(err, r.notePosition(ctx, "", masters))
 	}
 	return err
 }
@@ -149,8 +149,8 @@ func (r *Relay) begin(ctx context.Context, epoch int64, masters []views.Master) 
 	return views.Begin(ctx, client, epoch, masters...)
 }
 
-// reach notes on masters how far their rebuild came.
-func (r *Relay) reach(ctx context.Context, reached string, masters []views.Master) error {
+// notePosition notes on masters how far their rebuild came.
+func (r *Relay) notePosition(ctx context.Context, reached string, masters []views.Master) error {
 	client, _, err := r.connect(ctx)
 	if err != nil {
 		return err

@@ -20,7 +20,7 @@ type candidate struct {
 	digest  [sha256.Size]byte
 	raw     []byte
 	invalid *event.Invalid // why it cannot be decided
-	broke   error          // the panic of the function's code that read it, if any
+	broke   *crashed       // the panic of the function's code that read it, if any
 	fromDB  bool           // it was parked before this batch
 	unread  bool           // parked, and only its row was read, not the event
 	seen    *seenRow       // what is known of its identity, for fromDB only

@@ -241,7 +241,7 @@ func (p *Processor) alarm(plan *plan) {
 			"tenant", e.TenantID, "source", e.Source, "id", e.ID, "type", e.Type, "subject", e.Subject,
 		}
 		if d.broke != nil {
-			about = append(about, "stack", stackOf(d.broke))
+			about = append(about, "stack", d.broke.stack)
 		}
 		p.log.Log(context.Background(), level, "dead letter", about...)
 	}

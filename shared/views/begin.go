@@ -41,10 +41,11 @@ type rebuild struct {
 }
 
 // Begin notes on masters, as CheckEpoch returned them, that their rebuild begins,
-// and returns them as Prune and SetEpoch take them, without those whose epoch is
-// another by now, since another process has rebuilt them. Nothing that is to be shown may be read before it. Several processes
-// may rebuild a master at once; they share the note. A rebuild that was begun and not
-// ended goes on, where Master.Reached says.
+// and returns them as Prune and SetEpoch take them. It leaves out those whose epoch is
+// another by now: another process has rebuilt them, or they were flushed. Nothing that
+// is to be shown may be read before it. Several processes may rebuild a master at
+// once; they share the note. A rebuild that was begun and not ended goes on, where
+// Master.Reached says.
 func Begin(ctx context.Context, client redis.UniversalClient, databaseEpoch int64, masters ...Master) ([]Master, error) {
 	if len(masters) == 0 {
 		return nil, nil

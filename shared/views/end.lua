@@ -6,5 +6,7 @@ if redis.call('HGET', KEYS[1], 'name') == ARGV[1] then
   redis.call('DEL', KEYS[1])
   return 1
 end
-if redis.call('GET', KEYS[2]) == ARGV[2] then return 1 end
+-- Without its time it is what the pruning of late claims has set since.
+local epoch = redis.call('GET', KEYS[2])
+if epoch and string.sub(ARGV[2] .. ' ', 1, #epoch + 1) == epoch .. ' ' then return 1 end
 return 0

@@ -105,11 +105,11 @@ func CheckEpoch(ctx context.Context, client redis.UniversalClient, databaseEpoch
 				return &EpochBehindError{Address: master.Address, Redis: epoch, Database: databaseEpoch}
 			}
 		}
-		settled := false
-		if settled, master.late, err = master.look(ctx, server, databaseEpoch); err != nil {
+		settled, late, err := master.look(ctx, server, databaseEpoch)
+		if err != nil {
 			return err
 		}
-		if !settled {
+		if master.late = late; !settled {
 			mu.Lock()
 			defer mu.Unlock()
 			mismatched = append(mismatched, master)
@@ -132,7 +132,7 @@ func (m Master) look(ctx context.Context, server *redis.Client, databaseEpoch in
 	text, same := strings.CutPrefix(m.found, m.stamp(databaseEpoch)+" ")
 	until, malformed := strconv.ParseInt(text, 10, 64)
 	if !same || malformed != nil {
-		return false, false, nil
+		return false, false, nil //nolint:nilerr // it is another epoch
 	}
 	now, err := server.Time(ctx).Result()
 	return now.UnixMilli() < until, true, err

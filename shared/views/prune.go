@@ -89,11 +89,12 @@ func (p *pruning) page(ctx context.Context, open []versionsAt) (more []versionsA
 	for i, v := range open {
 		replies[i] = p.script.EvalSha(ctx, pipe, []string{v.key, v.key + ":v", v.key + ":t", v.key + ":o"}, p.epoch, v.cursor)
 	}
-	if _, err := pipe.Exec(ctx); err != nil {
-		return nil, err
-	}
+	_, _ = pipe.Exec(ctx) // its error is that of a reply
 	for i, v := range open {
-		reply := replies[i].Val()
+		reply, err := replies[i].Result()
+		if err != nil {
+			return nil, fmt.Errorf("%s: %w", v.key, err)
+		}
 		values, _ := reply.([]any)
 		if len(values) != 2 {
 			return nil, fmt.Errorf("%s: the script answered %v", v.key, reply)
