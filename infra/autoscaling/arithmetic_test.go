@@ -23,7 +23,7 @@ func TestAPodDecidesWhatItsShardsCan(t *testing.T) {
 	set := manifest(t).With("", "max-scale", "1").Triggered(4)
 	r := result(t, model, set, steady(20000, 0, time.Minute))
 	full := model.Function.of(model.MaxBatch) + model.Wait + model.Database.of(model.MaxBatch)
-	near(t, "events a second", deciding(r, 80*time.Second, 110*time.Second),
+	near(t, "events a second", deciding(r, 80*time.Second),
 		float64(model.Shards*model.MaxBatch)/full.Seconds(), 0.02)
 }
 
@@ -34,7 +34,7 @@ func TestPostgreSQLIsTheCeiling(t *testing.T) {
 	set := manifest(t).With("", "target", "1").Triggered(10)
 	r := result(t, model, set, steady(40000, 0, time.Minute))
 	most := model.Cores / model.Database.PerEvent.Seconds() // with nothing for the transaction itself
-	near(t, "events a second", deciding(r, 80*time.Second, 110*time.Second), most, 0.05)
+	near(t, "events a second", deciding(r, 80*time.Second), most, 0.05)
 	if r.MaxPods < 10 {
 		t.Errorf("%d pods at most, want 10: the ceiling is to be PostgreSQL's", r.MaxPods)
 	}

@@ -78,7 +78,7 @@ func (r *run) arrive() {
 	rate, hot, flood := r.traffic.Rate(r.clock.now), r.traffic.Hot(r.clock.now), r.traffic.Flood(r.clock.now)
 	if rate+hot+flood > few {
 		events, key, tenant := poisson(r.random, rate*slot.Seconds()), poisson(r.random, hot*slot.Seconds()), 0
-		if flood > 0 {
+		if flood > 0 { // else the draws of other traffic would be others
 			tenant = poisson(r.random, flood*slot.Seconds())
 		}
 		r.topic.arrive(events, key, tenant)

@@ -18,8 +18,8 @@ import (
 	"testing"
 )
 
-// Missing skips a test, or fails it in CI. why says what is missing, where that
-// comes from, and what is not tested without it.
+// Missing skips a test, or fails it in CI. why says what is missing and where that
+// comes from, and what is not tested, if the name of the test does not.
 func Missing(t testing.TB, why string) {
 	t.Helper()
 	refuse(t, why)
