@@ -24,6 +24,7 @@ import (
 type Producer struct {
 	async sarama.AsyncProducer
 	acked atomic.Int64
+	onWay sync.WaitGroup // the records that Kafka has neither acknowledged nor refused
 	// ended is closed when nothing is on its way any more, after Close.
 	ended chan struct{}
 	close sync.Once
@@ -49,10 +50,12 @@ func (p *Producer) listen() {
 	failures.Go(func() {
 		for failure := range p.async.Errors() {
 			p.fail(failure.Err)
+			p.onWay.Done()
 		}
 	})
 	for range p.async.Successes() {
 		p.acked.Add(1)
+		p.onWay.Done()
 	}
 	failures.Wait()
 }
@@ -84,10 +87,12 @@ func (p *Producer) Send(ctx context.Context, r traffic.Record) error {
 	for _, h := range r.Headers {
 		message.Headers = append(message.Headers, sarama.RecordHeader{Key: []byte(h.Name), Value: []byte(h.Value)})
 	}
+	p.onWay.Add(1)
 	select {
 	case p.async.Input() <- message:
 		return p.failed()
 	case <-ctx.Done():
+		p.onWay.Done()
 		return ctx.Err()
 	}
 }
@@ -96,8 +101,10 @@ func (p *Producer) Send(ctx context.Context, r traffic.Record) error {
 func (p *Producer) Acked() int { return int(p.acked.Load()) }
 
 // Close returns when Kafka has all that was sent, or has refused it. Its error
-// is the first of all sends.
+// is the first of all sends. No Send may follow.
 func (p *Producer) Close() error {
+	// sarama, told to close, gives up what it is about to send again.
+	p.onWay.Wait()
 	p.close.Do(p.async.AsyncClose)
 	<-p.ended
 	return p.failed()
