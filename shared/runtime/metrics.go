@@ -7,15 +7,7 @@ import (
 	"github.com/prometheus/client_golang/prometheus"
 	"github.com/prometheus/client_golang/prometheus/collectors"
 	"github.com/prometheus/client_golang/prometheus/promhttp"
-
-	"github.com/millrace/millrace/shared/event"
 )
-
-// reasons are why events become dead letters undecided.
-var reasons = []string{
-	event.Malformed, event.BadAttribute, event.BadTime, event.ReservedProducer, event.UnknownType, event.BadPayload,
-	identityConflict, sequenceReused, sequenceConflict, parkedLimit, ruleFailed, notStorable,
-}
 
 // metrics counts what a function does.
 type metrics struct {
@@ -67,7 +59,7 @@ func (m *metrics) start() {
 	for _, kind := range []OutcomeKind{Applied, Refused, Duplicate, Parked, DeadLettered} {
 		m.outcomes.WithLabelValues(string(kind))
 	}
-	for _, reason := range reasons {
+	for _, reason := range Reasons() {
 		m.deadLetters.WithLabelValues(reason)
 	}
 }
