@@ -168,9 +168,10 @@ var envelope = object{
 		"specversion": object{"const": "1.0"},
 		"id":          text("With tenant and source the event's identity.", 512), "source": text("The producer.", 512),
 		"type": text("Its first word names the function.", 128), "tenantid": text("The tenant.", 64), "subject": text("The entity.", 128),
-		"time":        object{"type": "string", "format": "date-time", "description": "When it happened."},
-		"sequence":    object{"type": []any{"integer", "string"}, "description": "Its place in the stream of tenant, source and subject, from 1."},
-		"traceparent": object{"type": "string", "description": "W3C trace context."},
+		"time":             object{"type": "string", "format": "date-time", "description": "When it happened."},
+		"sequence":         object{"type": []any{"integer", "string"}, "description": "Its place in the stream of tenant, source and subject, from 1."},
+		"traceparent":      object{"type": "string", "description": "W3C trace context."},
+		"millracedecision": object{"type": "string", "description": "Of what a function emits: by which decision. No producer sets it."},
 	},
 }
 

@@ -23,6 +23,10 @@
 // decisions, each with a record of its own: the shadow redrives it too, at the same
 // place in the order.
 //
+// What a function emitted says by which decision. In a shadow the decisions are
+// others, so there it is looked for in the live system, and what that did not emit
+// is left out.
+//
 // Of Kafka only what the triggers are through with is replayed, up to the offsets
 // committed at the start: the rest is on its way already.
 //

@@ -73,10 +73,27 @@ func newWorld(t *testing.T) *world {
 
 	w.send(t, "message.sent.v1 M1 conv-x", `{"author":"ann","text":"secret"}`)
 	w.send(t, "message.redacted.v1 M2 conv-x", `{"message":"M1"}`)
+	w.loseTail(t)
 	w.redrive(t)
 	w.produce(t, 600)
 	w.settle(t)
 	return w
+}
+
+// loseTail has a fill come that a lost decision emitted, and then the one that is
+// emitted in its place.
+func (w *world) loseTail(t *testing.T) {
+	t.Helper()
+	w.send(t, "position.fill-booked.v1 position/acct-lost/1 acct-lost", `{"instrument":"GONE","side":"buy","quantity":"1","price":"1","currency":"USD"}`,
+		"ce_source", "/millrace/trade/acct-lost", "ce_sequence", "1", "ce_millracedecision", "1-0123456789abcdef")
+	w.settle(t)
+	w.send(t, "trade.executed.v1 T-lost acct-lost", `{"instrument":"AAPL","side":"buy","quantity":"5","price":"10","currency":"USD"}`)
+	w.settle(t)
+	var reasons string
+	err := w.Pool.QueryRow(t.Context(), `SELECT string_agg(reason, ' ') FROM millrace.dead_letters WHERE subject = 'acct-lost'`).Scan(&reasons)
+	if err != nil || reasons != "not-emitted" {
+		t.Fatalf("the dead letters are of %q, error %v", reasons, err)
+	}
 }
 
 // redrive has events refused, others decided after them, and the refused ones
@@ -175,8 +192,9 @@ func (w *world) produce(t *testing.T, events int) {
 	w.commit(t)
 }
 
-// send sends one event: "type id subject", and its data.
-func (w *world) send(t *testing.T, words, data string) {
+// send sends one event: "type id subject", its data, and names and values of more
+// headers.
+func (w *world) send(t *testing.T, words, data string, more ...string) {
 	t.Helper()
 	var eventType, id, subject string
 	if _, err := fmt.Sscan(words, &eventType, &id, &subject); err != nil {
@@ -184,8 +202,12 @@ func (w *world) send(t *testing.T, words, data string) {
 	}
 	family, _, _ := strings.Cut(eventType, ".")
 	record := &kgo.Record{Topic: topics.Events(family), Key: []byte(subject), Value: []byte(data)}
-	for name, value := range map[string]string{"ce_specversion": "1.0", "ce_id": id, "ce_source": "/desk", "ce_type": eventType,
-		"ce_tenantid": "acme", "ce_subject": subject, "ce_time": "2026-11-24T09:00:00Z", "content-type": "application/json"} {
+	headers := map[string]string{"ce_specversion": "1.0", "ce_id": id, "ce_source": "/desk", "ce_type": eventType,
+		"ce_tenantid": "acme", "ce_subject": subject, "ce_time": "2026-11-24T09:00:00Z", "content-type": "application/json"}
+	for n := 0; n < len(more); n += 2 {
+		headers[more[n]] = more[n+1]
+	}
+	for name, value := range headers {
 		record.Headers = append(record.Headers, kgo.RecordHeader{Key: name, Value: []byte(value)})
 	}
 	if err := w.client.ProduceSync(t.Context(), record).FirstErr(); err != nil {
@@ -303,6 +325,9 @@ func TestShadow(t *testing.T) {
 		c := w.Config
 		c.FromAudit, c.Shadow = fromAudit, w.url
 		r := w.run(t, c)
+		if !fromAudit && r.DeadLetters != 1 {
+			t.Errorf("of what nobody emitted %d were left out", r.DeadLetters)
+		}
 		var left int
 		err := w.Pool.QueryRow(t.Context(), `SELECT count(*) FROM pg_database WHERE datname = $1`, r.Shadow).Scan(&left)
 		if err != nil || left > 0 || !strings.HasPrefix(r.Shadow, "millrace_shadow_") {

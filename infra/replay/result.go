@@ -20,7 +20,7 @@ type Result struct {
 	Duplicates  int `json:"duplicates"`
 	Waiting     int `json:"waiting"`     // are parked
 	Conflicts   int `json:"conflicts"`   // another event with this identity was decided; are dead letters
-	DeadLetters int `json:"deadLetters"` // are dead letters already
+	DeadLetters int `json:"deadLetters"` // are dead letters already, or nobody emitted them
 	Redacted    int `json:"redacted"`
 	Unreadable  int `json:"unreadable"` // records that are no events
 

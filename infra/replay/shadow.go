@@ -16,6 +16,7 @@ import (
 	"github.com/millrace/millrace/infra/migrations"
 	"github.com/millrace/millrace/shared/event"
 	"github.com/millrace/millrace/shared/postgres"
+	"github.com/millrace/millrace/shared/runtime"
 )
 
 // shadow is a database of its own on the server of the live one.
@@ -104,11 +105,21 @@ func (d *deliverer) intoShadow(ctx context.Context, part []delivery) error {
 		open = open[:0]
 		return err
 	}
+	lost, err := d.notEmitted(ctx, part)
+	if err != nil {
+		return err
+	}
 	for _, one := range part {
-		if one.unreadable() {
+		switch {
+		case one.unreadable():
 			d.result.Unreadable++
 			continue
+		case lost[one.Event]:
+			d.result.DeadLetters++
+			continue
 		}
+		// Which decision of the shadow emitted it, it does not say.
+		delete(one.Event.Extensions, event.DecisionExtension)
 		if one.ordered && !one.Event.Emitted() {
 			one.Event.Sequence = 0
 			one.Raw = event.AppendJSON(nil, one.Event) // a dead letter of it is without a sequence too
@@ -124,6 +135,22 @@ func (d *deliverer) intoShadow(ctx context.Context, part []delivery) error {
 		open = append(open, one.Received)
 	}
 	return flush()
+}
+
+// notEmitted returns the events that say they were emitted by a decision which the
+// live system does not have: it did not decide them either.
+func (d *deliverer) notEmitted(ctx context.Context, part []delivery) (lost map[*event.Event]bool, err error) {
+	var events []*event.Event
+	for n := range part {
+		if !part[n].unreadable() {
+			events = append(events, part[n].Event)
+		}
+	}
+	err = within(ctx, d.Patience, func(ctx context.Context) (err error) {
+		lost, err = runtime.NotEmitted(ctx, d.Pool, events)
+		return err
+	})
+	return lost, err
 }
 
 // redrive asks for another decision of what the rules refused, as an operator

@@ -5,6 +5,7 @@ import (
 	"net/url"
 	"strconv"
 	"strings"
+	"unicode/utf8"
 
 	"github.com/go-json-experiment/json"
 
@@ -101,4 +102,14 @@ func (fx *Effects) follow() string {
 // EmitterSource is the source of what an entity of a function emits.
 func EmitterSource(function, subject string) string {
 	return event.ReservedSource + function + "/" + url.PathEscape(subject)
+}
+
+// Emitter returns the function and the entity that emit with a source, if there
+// are such: the opposite of EmitterSource.
+func Emitter(source string) (function, subject string, ok bool) {
+	rest, reserved := strings.CutPrefix(source, event.ReservedSource)
+	function, escaped, two := strings.Cut(rest, "/")
+	subject, err := url.PathUnescape(escaped)
+	ok = reserved && two && err == nil && utf8.ValidString(subject) && !strings.ContainsRune(subject, 0)
+	return function, subject, ok
 }

@@ -51,6 +51,20 @@ func TestCheckNamesAllThatIsWrong(t *testing.T) {
 	}
 }
 
+func TestEmitter(t *testing.T) {
+	t.Parallel()
+	for _, subject := range []string{"a", "account {1}/x", "%2F", "ü"} {
+		if name, entity, ok := Emitter(EmitterSource("note", subject)); !ok || name != "note" || entity != subject {
+			t.Errorf("%q is %q of %q, %t", subject, entity, name, ok)
+		}
+	}
+	for _, source := range []string{"/desk", "/millrace/note", "/millrace/note/%", "/millrace/note/%00", "/millrace/note/%ff"} {
+		if name, entity, ok := Emitter(source); ok {
+			t.Errorf("%s emits for %q of %q", source, entity, name)
+		}
+	}
+}
+
 // TestEmittedEventsCanBeRead: what the receiver would refuse breaks the rule
 // that emits it.
 func TestEmittedEventsCanBeRead(t *testing.T) {

@@ -18,6 +18,7 @@ const (
 	parkedLimit      = "parked-limit"      // the tenant has too many parked events
 	ruleFailed       = "rule-failed"       // the rule panicked
 	notStorable      = "not-storable"      // the database refuses what it leads to
+	notEmitted       = "not-emitted"       // the decision that it says emitted it is not there
 )
 
 // known is what the database says about a batch's events, read after their
@@ -25,6 +26,9 @@ const (
 type known struct {
 	seen    map[identity]*seenRow
 	streams map[streamKey]*streamRow
+	// notEmitted are those that say they were emitted by a decision which is not
+	// there.
+	notEmitted map[*event.Event]bool
 	// parkedOf counts a tenant's parked events of this function that no function
 	// emitted, as far as the limit.
 	parkedOf map[string]int
@@ -123,11 +127,19 @@ func (p *planner) place(c *candidate) {
 		p.decideAgain(c)
 		return
 	}
+	var seen *seenRow
 	if c.identified() {
-		if seen := p.seenBefore(c); seen != nil {
-			p.placeSeen(c, seen)
-			return
-		}
+		seen = p.seenBefore(c)
+	}
+	// What was decided was emitted, whatever a repeat of it says.
+	if p.known.notEmitted[c.event] && (seen == nil || seen.digest != c.digest) {
+		p.buryf(c, notEmitted, "the decision that it says emitted it, %s, is not there: did the database lose its last transactions?",
+			c.event.Extensions[event.DecisionExtension])
+		return
+	}
+	if seen != nil {
+		p.placeSeen(c, seen)
+		return
 	}
 	if c.invalid != nil {
 		p.dead = append(p.dead, burial{c, c.invalid})

@@ -30,7 +30,7 @@ func TestPlansOfYoungTables(t *testing.T) {
 	for name, statement := range map[string]string{
 		"lockEntities": lockEntities, "readStreams": readStreams, "readSeen": readSeen, "readNextParked": readNextParked,
 		"readParkedAt": readParkedAt, "deleteParked": deleteParked, "readRedactions": readRedactions,
-		"readAuditCopies": readAuditCopies, "overwriteAudit": overwriteAudit, "markEntities": markEntities,
+		"readAuditCopies": readAuditCopies, "readDecisions": readDecisions, "overwriteAudit": overwriteAudit, "markEntities": markEntities,
 	} {
 		prepared, err := tx.Prepare(t.Context(), name, statement)
 		if err != nil {

@@ -224,12 +224,13 @@ func (p *Processor) attempt(ctx context.Context, bucket int, batch []*candidate,
 }
 
 // alarm logs what somebody has to look into: an identity or a sequence used
-// twice means that a producer is at fault.
+// twice means that a producer is at fault, and what nobody emitted that the
+// database lost something.
 func (p *Processor) alarm(plan *plan) {
 	for _, d := range plan.dead {
 		level := slog.LevelWarn
 		switch d.why.Reason {
-		case identityConflict, sequenceReused, sequenceConflict, ruleFailed, notStorable:
+		case identityConflict, sequenceReused, sequenceConflict, ruleFailed, notStorable, notEmitted:
 			level = slog.LevelError
 		}
 		e := d.event

@@ -122,6 +122,7 @@ func (t *transaction) queueRead(b *pgx.Batch) {
 	if tenants, sources, ids := t.identities(); len(ids) > 0 {
 		b.Queue(readSeen, tenants, sources, ids).Query(t.scanSeen)
 	}
+	t.known.notEmitted = queueReadDecisions(b, t.decidable())
 	t.queueLockLetters(b)
 }
 

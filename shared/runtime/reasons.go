@@ -7,6 +7,6 @@ import "github.com/millrace/millrace/shared/event"
 func Reasons() []string {
 	return []string{
 		event.Malformed, event.BadAttribute, event.BadTime, event.ReservedProducer, event.UnknownType, event.BadPayload,
-		identityConflict, sequenceReused, sequenceConflict, parkedLimit, ruleFailed, notStorable,
+		identityConflict, sequenceReused, sequenceConflict, parkedLimit, ruleFailed, notStorable, notEmitted,
 	}
 }

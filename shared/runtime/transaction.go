@@ -294,6 +294,7 @@ func (t *transaction) decideOne(c *candidate) (o Outcome, why error) {
 	} else if err != nil {
 		return o, err
 	}
+	t.sign(fx.Emitted, c.event, o.Version)
 	t.claim.Emitted = append(t.claim.Emitted, fx.Emitted...)
 	for _, name := range fx.Redacted {
 		t.redactions = append(t.redactions, redaction{c.entity(), name, o.Version})

@@ -126,7 +126,9 @@ func formatEvent(e *event.Event) string {
 		add("sequence", strconv.FormatInt(e.Sequence, 10))
 	}
 	for _, name := range slices.Sorted(maps.Keys(e.Extensions)) {
-		add(name, e.Extensions[name])
+		if name != event.DecisionExtension { // it is another one at every run
+			add(name, e.Extensions[name])
+		}
 	}
 	return strings.Join(append(out, string(e.Data)), " ")
 }
