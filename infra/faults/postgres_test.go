@@ -1,6 +1,7 @@
 package faults
 
 import (
+	"bytes"
 	"context"
 	"fmt"
 	"testing"
@@ -108,6 +109,14 @@ func TestRepeatWaitsForTheStandby(t *testing.T) {
 	w.holds(t)
 }
 
+// replicated waits until the standby has all there is.
+func (w *world) replicated(t *testing.T) {
+	t.Helper()
+	stacktest.Eventually(t, time.Minute, "the standby to have it", func(context.Context) bool {
+		return w.count(t, `SELECT count(*) FROM pg_stat_replication WHERE replay_lsn = pg_current_wal_lsn()`) == 1
+	})
+}
+
 // TestPostgresFailsOverAndLosesItsTail fails over to an asynchronous standby that
 // lacks the last transactions. What they decided was acknowledged and is gone;
 // Redis shows it, and other decisions take its versions. The offsets are set back,
@@ -121,9 +130,7 @@ func TestPostgresFailsOverAndLosesItsTail(t *testing.T) {
 	w.startRelay(t)
 	w.send(t, some(20, "kept", posted)...)
 	w.holds(t)
-	stacktest.Eventually(t, time.Minute, "the standby to have it", func(context.Context) bool {
-		return w.count(t, `SELECT count(*) FROM pg_stat_replication WHERE replay_lsn = pg_current_wal_lsn()`) == 1
-	})
+	w.replicated(t)
 	feed.SetDown(true)
 	lost := some(20, "lost", posted)
 	for n, e := range lost[:10] {
@@ -141,4 +148,57 @@ func TestPostgresFailsOverAndLosesItsTail(t *testing.T) {
 	w.setBackOffsets(t)
 	w.startTrigger(t, "ledger")
 	w.holds(t)
+}
+
+// TestPostgresFailsOverAndLosesWhatItEmitted fails over as above, and what the lost
+// trades emitted is in Kafka. Other trades of the same accounts are decided first,
+// which emit under the numbers of the lost ones; then these come again. Each is
+// booked once, and what the lost decisions emitted is dead letters.
+func TestPostgresFailsOverAndLosesWhatItEmitted(t *testing.T) {
+	t.Parallel()
+	primary := stacktest.PostgresServer(t)
+	feed := newProxy(t, primary.URL, proxy.Raw)
+	standby := stacktest.StandbyOf(t, primary, through(primary.URL, feed), "standby")
+	names := []string{"trade", "position", "ledger"}
+	w := newWorld(t, stores{databaseURL: primary.URL}, names...)
+	w.startRelay(t)
+	w.send(t, some(20, "kept", executed)...)
+	w.holds(t)
+	w.replicated(t)
+	feed.SetDown(true)
+	w.send(t, some(20, "lost", executed)...)
+	w.holds(t)
+
+	for _, name := range names {
+		w.functions[name].stopTrigger()
+	}
+	w.failOver(t, primary, standby)
+	if n := w.count(t, `SELECT count(*) FROM millrace.audit`); n != 60 {
+		t.Fatalf("the standby has %d decisions: the test tests nothing", n)
+	}
+	other := some(15, "other", executed)
+	for _, e := range other {
+		e.Data = bytes.Replace(e.Data, []byte("12.50"), []byte("13.75"), 1)
+	}
+	w.send(t, other...)
+	w.startTrigger(t, "trade")
+	w.decided(t, "trade", 35)
+	w.functions["trade"].stopTrigger()
+	w.setBackOffsets(t)
+	for _, name := range names {
+		w.startTrigger(t, name)
+	}
+	w.holds(t)
+	for sql, want := range map[string]int{
+		`SELECT count(*) FROM millrace.trades`:                                     55,
+		`SELECT count(*) FROM millrace.fills`:                                      55,
+		`SELECT count(*) FROM millrace.entries`:                                    55,
+		`SELECT count(*) FROM millrace.dead_letters WHERE reason = 'not-emitted'`:  40,
+		`SELECT count(*) FROM millrace.dead_letters WHERE reason <> 'not-emitted'`: 0,
+		`SELECT count(*) FROM millrace.parked`:                                     0,
+	} {
+		if n := w.count(t, sql); n != want {
+			t.Errorf("%s: %d, want %d", sql, n, want)
+		}
+	}
 }
