@@ -35,17 +35,25 @@ accept trade.executed.v1 (http)
 func TestOneTrace(t *testing.T) {
 	t.Parallel()
 	p, receiver := traced(t)
-	from, to := p.function(t, trade.New()), p.function(t, ledger.New())
-	p.trigger(t, "trade", from)
-	p.trigger(t, "ledger", to)
-	p.post(t, p.gateway(t)+"/v1/events", "application/cloudevents+json", trade1, http.StatusAccepted)
-	p.scrape(t, from, "millrace_relay_rows_finished_total")
-	p.scrape(t, to, "millrace_relay_rows_finished_total")
-	p.stop() // which sends what is left
-
+	p.tradeToLedger(t, func() {
+		p.post(t, p.gateway(t)+"/v1/events", "application/cloudevents+json", trade1, http.StatusAccepted)
+	})
 	spans := receiver.Spans()
 	isOneTrace(t, spans, spans[0].Trace)
 	isTree(t, spans, "", want[1:])
+}
+
+// tradeToLedger returns when what was sent is told by both functions, and all spans
+// are with the receiver.
+func (p *processes) tradeToLedger(t *testing.T, send func()) {
+	t.Helper()
+	from, to := p.function(t, trade.New()), p.function(t, ledger.New())
+	p.trigger(t, "trade", from)
+	p.trigger(t, "ledger", to)
+	send()
+	p.scrape(t, from, "millrace_relay_rows_finished_total")
+	p.scrape(t, to, "millrace_relay_rows_finished_total")
+	p.stop() // which sends what is left
 }
 
 // The trace and the span of a producer, which tells of them itself.
@@ -67,14 +75,7 @@ func (p *processes) sendTraced(t *testing.T) {
 func TestOneTraceFromKafka(t *testing.T) {
 	t.Parallel()
 	p, receiver := traced(t)
-	from, to := p.function(t, trade.New()), p.function(t, ledger.New())
-	p.trigger(t, "trade", from)
-	p.trigger(t, "ledger", to)
-	p.sendTraced(t)
-	p.scrape(t, from, "millrace_relay_rows_finished_total")
-	p.scrape(t, to, "millrace_relay_rows_finished_total")
-	p.stop()
-
+	p.tradeToLedger(t, func() { p.sendTraced(t) })
 	_, delivered, _ := strings.Cut(want[1:], "\n")
 	isOneTrace(t, receiver.Spans(), producersTrace)
 	isTree(t, receiver.Spans(), producersSpan, strings.ReplaceAll("\n"+delivered, "\n  ", "\n")[1:])
