@@ -6,6 +6,7 @@ import (
 	"testing"
 
 	"github.com/millrace/millrace/infra/cluster/place"
+	"github.com/millrace/millrace/infra/skiptest"
 )
 
 func TestTracesThatAreLeft(t *testing.T) {
@@ -58,7 +59,7 @@ COMMIT
 func TestLookTwice(t *testing.T) {
 	t.Parallel()
 	if _, err := os.Stat("/proc/sys/kernel"); err != nil {
-		t.Skip("no Linux")
+		skiptest.Loudly(t, "there is no /proc/sys: what a cluster leaves behind is looked for on Linux only")
 	}
 	p := place.Place{Root: t.TempDir()}
 	before, err := Look(t.Context(), p)
