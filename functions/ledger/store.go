@@ -32,10 +32,12 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS batch (tenant_id,
 CROSS JOIN LATERAL (
     SELECT *
     FROM millrace.entries AS e
-    WHERE e.tenant_id = batch.tenant_id AND e.journal = batch.journal AND e.source = batch.source AND e.id = batch.id
-    LIMIT 1 -- so that it looks into the index for each, even while the table is young
+    WHERE e.tenant_id = batch.tenant_id AND e.journal = batch.journal AND e.source = batch.source AND e.id >= batch.id
+    ORDER BY e.id -- which only the index of names has: while the table is young, another looks as good
+    LIMIT 1
 ) AS e` +
-		joinPostings
+		joinPostings + `
+WHERE e.id = batch.id`
 
 	selectAll = `
 SELECT` + columns + `
@@ -59,13 +61,14 @@ SELECT month, tenant_id, journal, version, line, account, currency, amount::nume
 FROM unnest($1::date[], $2::text[], $3::text[], $4::bigint[], $5::smallint[], $6::text[], $7::text[], $8::text[])
   AS batch (month, tenant_id, journal, version, line, account, currency, amount)`
 
+	// What each index has is given, so that any of them finds the row at once.
 	markReversed = `
 UPDATE millrace.entries AS e
 SET reversed_by = batch.reversed_by
-FROM unnest($1::date[], $2::text[], $3::text[], $4::bigint[], $5::text[])
-  AS batch (month, tenant_id, journal, version, reversed_by)
+FROM unnest($1::date[], $2::text[], $3::text[], $4::bigint[], $5::text[], $6::text[], $7::text[])
+  AS batch (month, tenant_id, journal, version, source, id, reversed_by)
 WHERE e.month = batch.month AND e.tenant_id = batch.tenant_id AND e.journal = batch.journal
-  AND e.version = batch.version`
+  AND e.version = batch.version AND e.source = batch.source AND e.id = batch.id`
 )
 
 // load reads the entries that are to be reversed.
@@ -152,6 +155,8 @@ func save(b *pgx.Batch, journals []*function.Entity[Journal]) {
 			function.Column(reversed, func(r row) string { return r.tenant }),
 			function.Column(reversed, func(r row) string { return r.journal }),
 			function.Column(reversed, func(r row) int64 { return r.Version }),
+			function.Column(reversed, func(r row) string { return r.Source }),
+			function.Column(reversed, func(r row) string { return r.ID }),
 			function.Column(reversed, func(r row) string { return r.ReversedBy }),
 		)
 	}

@@ -24,9 +24,11 @@ CROSS JOIN LATERAL (
     SELECT *
     FROM millrace.messages AS m
     WHERE m.tenant_id = batch.tenant_id AND m.conversation = batch.conversation
-      AND m.source = batch.source AND m.id = batch.id
-    LIMIT 1 -- so that it looks into the index for each, even while the table is young
-) AS m`
+      AND m.source = batch.source AND m.id >= batch.id
+    ORDER BY m.id -- which only the index of names has: while the table is young, another looks as good
+    LIMIT 1
+) AS m
+WHERE m.id = batch.id`
 
 	selectLast = `
 SELECT` + columns + `
@@ -54,15 +56,16 @@ FROM unnest($1::date[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text
   AS batch (month, tenant_id, conversation, source, id, author, text, attachments, details, state, sent_at,
             number, version)`
 
+	// What each index has is given, so that any of them finds the row at once.
 	updateMessages = `
 UPDATE millrace.messages AS m
 SET text = batch.text, attachments = ARRAY(SELECT jsonb_array_elements(batch.attachments)),
     details = batch.details, state = batch.state, version = batch.version
 FROM unnest($1::date[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::jsonb[], $8::jsonb[],
-            $9::text[], $10::bigint[])
-  AS batch (month, tenant_id, conversation, source, id, text, attachments, details, state, version)
+            $9::text[], $10::bigint[], $11::bigint[])
+  AS batch (month, tenant_id, conversation, source, id, text, attachments, details, state, number, version)
 WHERE m.month = batch.month AND m.tenant_id = batch.tenant_id AND m.conversation = batch.conversation
-  AND m.source = batch.source AND m.id = batch.id`
+  AND m.source = batch.source AND m.id = batch.id AND m.number = batch.number`
 )
 
 // load reads the messages that are to be edited or redacted.
@@ -148,6 +151,7 @@ func save(b *pgx.Batch, conversations []*function.Entity[Conversation]) {
 			function.Column(updated, attachments),
 			function.Column(updated, details),
 			function.Column(updated, func(r row) string { return string(r.State) }),
+			function.Column(updated, func(r row) int64 { return r.Number }),
 			function.Column(updated, func(r row) int64 { return r.Version }))...)
 	}
 }

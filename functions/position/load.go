@@ -36,10 +36,16 @@ CROSS JOIN LATERAL (
 WITH named AS (
     SELECT f.*, p.booked - f.n AS depth
     FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS batch (tenant_id, account, source, id)
-    JOIN millrace.fills AS f
-      ON f.tenant_id = batch.tenant_id AND f.account = batch.account AND f.source = batch.source AND f.id = batch.id
+    CROSS JOIN LATERAL (
+        SELECT *
+        FROM millrace.fills AS f
+        WHERE f.tenant_id = batch.tenant_id AND f.account = batch.account AND f.source = batch.source AND f.id >= batch.id
+        ORDER BY f.id -- which only the index of names has: while the table is young, another looks as good
+        LIMIT 1
+    ) AS f
     JOIN millrace.positions AS p
       ON p.tenant_id = f.tenant_id AND p.account = f.account AND p.instrument = f.instrument
+    WHERE f.id = batch.id
 )`
 
 	selectNamedPositions = withNamed + `
@@ -64,9 +70,13 @@ FROM (
     WHERE depth < $5
     GROUP BY tenant_id, account, instrument
 ) AS first
-JOIN millrace.fills AS f
-  ON f.tenant_id = first.tenant_id AND f.account = first.account AND f.instrument = first.instrument
- AND f.n >= first.n - 1
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM millrace.fills AS f
+    WHERE f.tenant_id = first.tenant_id AND f.account = first.account AND f.instrument = first.instrument
+      AND f.n >= first.n - 1
+    ORDER BY f.n -- as above
+) AS f
 ORDER BY f.tenant_id, f.account, f.instrument, f.n`
 
 	selectAllPositions = `

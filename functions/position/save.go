@@ -37,17 +37,18 @@ FROM unnest($1::date[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::te
   AS batch (month, tenant_id, account, instrument, n, source, id, side, quantity, price, currency, state, filled_at,
             quantity_after, cost_after, realised_after)`
 
+	// What each index has is given, so that any of them finds the row at once.
 	updateFills = `
 UPDATE millrace.fills AS f
 SET quantity = batch.quantity::numeric, price = batch.price::numeric, state = batch.state,
     quantity_after = batch.quantity_after::numeric, cost_after = batch.cost_after::numeric,
     realised_after = batch.realised_after::numeric
 FROM unnest($1::date[], $2::text[], $3::text[], $4::text[], $5::bigint[], $6::text[], $7::text[], $8::text[],
-            $9::text[], $10::text[], $11::text[])
-  AS batch (month, tenant_id, account, instrument, n, quantity, price, state, quantity_after, cost_after,
+            $9::text[], $10::text[], $11::text[], $12::text[], $13::text[])
+  AS batch (month, tenant_id, account, instrument, n, source, id, quantity, price, state, quantity_after, cost_after,
             realised_after)
 WHERE f.month = batch.month AND f.tenant_id = batch.tenant_id AND f.account = batch.account
-  AND f.instrument = batch.instrument AND f.n = batch.n`
+  AND f.instrument = batch.instrument AND f.n = batch.n AND f.source = batch.source AND f.id = batch.id`
 )
 
 // positionRow is a position with what names it.
@@ -141,6 +142,8 @@ func queueUpdate(b *pgx.Batch, rows []fillRow) {
 		function.Column(rows, func(r fillRow) string { return r.account }),
 		function.Column(rows, func(r fillRow) string { return r.Instrument }),
 		function.Column(rows, func(r fillRow) int64 { return r.N }),
+		function.Column(rows, func(r fillRow) string { return r.Name.Source }),
+		function.Column(rows, func(r fillRow) string { return r.Name.ID }),
 		function.Column(rows, func(r fillRow) string { return r.Quantity.String() }),
 		function.Column(rows, func(r fillRow) string { return r.Price.String() }),
 		function.Column(rows, func(r fillRow) string { return string(r.State) }),

@@ -22,9 +22,11 @@ FROM unnest($1::text[], $2::text[], $3::text[], $4::text[]) AS batch (tenant_id,
 CROSS JOIN LATERAL (
     SELECT *
     FROM millrace.trades AS t
-    WHERE t.tenant_id = batch.tenant_id AND t.account = batch.account AND t.source = batch.source AND t.id = batch.id
-    LIMIT 1 -- so that it looks into the index for each, even while the table is young
-) AS t`
+    WHERE t.tenant_id = batch.tenant_id AND t.account = batch.account AND t.source = batch.source AND t.id >= batch.id
+    ORDER BY t.id -- which only the index of names has: while the table is young, another looks as good
+    LIMIT 1
+) AS t
+WHERE t.id = batch.id`
 
 	selectLast = `
 SELECT` + columns + `
@@ -53,15 +55,16 @@ FROM unnest($1::date[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text
   AS batch (month, tenant_id, account, source, id, instrument, side, quantity, price, currency, fee, state,
             executed_at, fill, entry, booked, version)`
 
+	// What each index has is given, so that any of them finds the row at once.
 	updateTrades = `
 UPDATE millrace.trades AS t
 SET quantity = batch.quantity::numeric, price = batch.price::numeric, fee = batch.fee::numeric,
     state = batch.state, entry = batch.entry, version = batch.version
 FROM unnest($1::date[], $2::text[], $3::text[], $4::text[], $5::text[], $6::text[], $7::text[], $8::text[],
-            $9::text[], $10::text[], $11::bigint[])
-  AS batch (month, tenant_id, account, source, id, quantity, price, fee, state, entry, version)
+            $9::text[], $10::text[], $11::bigint[], $12::bigint[])
+  AS batch (month, tenant_id, account, source, id, quantity, price, fee, state, entry, version, booked)
 WHERE t.month = batch.month AND t.tenant_id = batch.tenant_id AND t.account = batch.account
-  AND t.source = batch.source AND t.id = batch.id`
+  AND t.source = batch.source AND t.id = batch.id AND t.booked = batch.booked`
 )
 
 // load reads the trades that are to be amended or cancelled.
@@ -179,5 +182,6 @@ func queueUpdate(b *pgx.Batch, rows []row) {
 		function.Column(rows, func(r row) string { return string(r.State) }),
 		function.Column(rows, func(r row) string { return r.Entry }),
 		function.Column(rows, func(r row) int64 { return r.Version }),
+		function.Column(rows, func(r row) int64 { return r.Booked }),
 	)
 }

@@ -15,6 +15,7 @@ import (
 // meant are contractions that the previous revision gets along with, and why.
 var meant = map[string]string{
 	"00005_operations.sql changes check millrace.dead_letters.dead_letters_state_check": "one more state is allowed, which only an operator's command sets",
+	"00042_postings.sql changes function millrace.check_postings()":                     "it refuses what it refused before, and finds an entry by another index",
 }
 
 // During a rollout the previous revision of a function works on the new schema:

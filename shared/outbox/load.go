@@ -19,17 +19,24 @@ const (
 	readVersions = `
 SELECT e.tenant_id, e.subject, e.version
 FROM unnest($2::text[], $3::text[]) AS batch (tenant_id, subject)
-JOIN millrace.entities AS e
-  ON e.tenant_id = batch.tenant_id AND e.function = $1 AND e.subject = batch.subject`
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM millrace.entities AS e
+    WHERE e.tenant_id = batch.tenant_id AND e.function = $1 AND e.subject = batch.subject
+    LIMIT 1 -- so that it looks into the index for each, even while the table is young
+) AS e`
 
 	// Value and version are sums over the buckets. Both come from one snapshot:
 	// else a version could promise a change that its value lacks.
 	sumAggregates = `
-SELECT a.tenant_id, a.name, a.key, a.field, sum(a.value)::text, sum(a.version)::bigint
+SELECT batch.tenant_id, batch.name, batch.key, a.*
 FROM unnest($2::text[], $3::text[], $4::text[]) AS batch (tenant_id, name, key)
-JOIN millrace.aggregates AS a
-  ON a.tenant_id = batch.tenant_id AND a.function = $1 AND a.name = batch.name AND a.key = batch.key
-GROUP BY a.tenant_id, a.name, a.key, a.field`
+CROSS JOIN LATERAL (
+    SELECT a.field, sum(a.value)::text, sum(a.version)::bigint
+    FROM millrace.aggregates AS a
+    WHERE a.tenant_id = batch.tenant_id AND a.function = $1 AND a.name = batch.name AND a.key = batch.key
+    GROUP BY a.field
+) AS a`
 )
 
 // loading is one snapshot of items and what it shows.

@@ -40,8 +40,12 @@ CROSS JOIN LATERAL (
 	readStreams = `
 SELECT s.tenant_id, s.subject, s.source, s.position, s.parked
 FROM unnest($2::text[], $3::text[], $4::text[]) AS batch (tenant_id, subject, source)
-JOIN millrace.streams AS s
-  ON s.tenant_id = batch.tenant_id AND s.function = $1 AND s.subject = batch.subject AND s.source = batch.source`
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM millrace.streams AS s
+    WHERE s.tenant_id = batch.tenant_id AND s.function = $1 AND s.subject = batch.subject AND s.source = batch.source
+    LIMIT 1
+) AS s`
 
 	// As above.
 	readSeen = `
@@ -54,15 +58,22 @@ CROSS JOIN LATERAL (
     LIMIT 1
 ) AS s`
 
-	// The first of the rows come with their events, up to a size; the others only
-	// say that they are there.
 	lockSeen = `
 SELECT
-FROM unnest($1::text[], $2::text[], $3::text[]) AS batch (tenant_id, source, id)
-JOIN millrace.seen AS s ON s.tenant_id = batch.tenant_id AND s.source = batch.source AND s.id = batch.id
-ORDER BY s.tenant_id, s.source, s.id
-FOR KEY SHARE OF s`
+FROM (
+    SELECT *
+    FROM unnest($1::text[], $2::text[], $3::text[]) AS batch (tenant_id, source, id)
+    ORDER BY tenant_id, source, id
+) AS batch
+CROSS JOIN LATERAL (
+    SELECT
+    FROM millrace.seen AS s
+    WHERE s.tenant_id = batch.tenant_id AND s.source = batch.source AND s.id = batch.id
+    FOR KEY SHARE
+) AS s`
 
+	// The first of the rows come with their events, up to a size; the others only
+	// say that they are there.
 	readNextParked = `
 SELECT p.tenant_id, p.subject, p.source, p.sequence, p.id, p.digest,
        CASE WHEN p.digest IS NULL OR p.before < $7 THEN p.event END, s.digest, s.outcome, s.reason, s.version
@@ -79,17 +90,29 @@ FROM (
         ORDER BY p.sequence
         LIMIT $6
     ) AS p
-) AS p
-LEFT JOIN millrace.seen AS s ON s.tenant_id = p.tenant_id AND s.source = p.source AND s.id = p.id`
+) AS p` + joinSeen
 
 	readParkedAt = `
 SELECT p.tenant_id, p.subject, p.source, p.sequence, p.id, p.digest,
        CASE WHEN p.digest IS NULL THEN p.event END, s.digest, s.outcome, s.reason, s.version
 FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) AS batch (tenant_id, subject, source, sequence)
-JOIN millrace.parked AS p
-  ON p.tenant_id = batch.tenant_id AND p.function = $1 AND p.subject = batch.subject
- AND p.source = batch.source AND p.sequence = batch.sequence
-LEFT JOIN millrace.seen AS s ON s.tenant_id = p.tenant_id AND s.source = p.source AND s.id = p.id`
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM millrace.parked AS p
+    WHERE p.tenant_id = batch.tenant_id AND p.function = $1 AND p.subject = batch.subject
+      AND p.source = batch.source AND p.sequence >= batch.sequence
+    ORDER BY p.sequence -- which only the index of streams has: while the table is young, another looks as good
+    LIMIT 1
+) AS p` + joinSeen + `
+WHERE p.sequence = batch.sequence`
+
+	joinSeen = `
+LEFT JOIN LATERAL (
+    SELECT *
+    FROM millrace.seen AS s
+    WHERE s.tenant_id = p.tenant_id AND s.source = p.source AND s.id = p.id
+    LIMIT 1
+) AS s ON true`
 
 	countParked = `
 SELECT tenant_id, (

@@ -22,26 +22,37 @@ FROM unnest($3::text[], $4::text[], $5::text[], $6::text[], $7::bigint[])
   AS batch (tenant_id, subject, source, id, version)
 ON CONFLICT DO NOTHING`
 
+	// They are there: a conflict finds each by the index, whatever the planner
+	// knows of the table.
 	markEntities = `
-UPDATE millrace.entities AS e
-SET redacted = true
+INSERT INTO millrace.entities AS e (tenant_id, function, subject)
+SELECT tenant_id, $1, subject
 FROM unnest($2::text[], $3::text[]) AS batch (tenant_id, subject)
-WHERE e.tenant_id = batch.tenant_id AND e.function = $1 AND e.subject = batch.subject AND NOT e.redacted`
+ON CONFLICT (tenant_id, function, subject)
+DO UPDATE SET redacted = true WHERE NOT e.redacted`
 
 	// What the data says is judged by the function, not here.
 	readAuditCopies = `
 SELECT a.month, a.tenant_id, a.subject, a.version, a.source, a.id, a.type, a.data
 FROM unnest($2::text[], $3::text[]) AS batch (tenant_id, subject)
-JOIN millrace.audit AS a
-  ON a.tenant_id = batch.tenant_id AND a.function = $1 AND a.subject = batch.subject
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM millrace.audit AS a
+    WHERE a.tenant_id = batch.tenant_id AND a.function = $1 AND a.subject = batch.subject
+    ORDER BY a.version -- else it is a join, for which a young table is read whole
+) AS a
 WHERE a.type = ANY ($4)
    OR (a.tenant_id, a.source, a.id) IN (SELECT * FROM unnest($5::text[], $6::text[], $7::text[]))`
 
 	readParkedCopies = `
 SELECT p.tenant_id, p.subject, p.source, p.sequence, p.id, p.event
 FROM unnest($2::text[], $3::text[]) AS batch (tenant_id, subject)
-JOIN millrace.parked AS p
-  ON p.tenant_id = batch.tenant_id AND p.function = $1 AND p.subject = batch.subject`
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM millrace.parked AS p
+    WHERE p.tenant_id = batch.tenant_id AND p.function = $1 AND p.subject = batch.subject
+    ORDER BY p.source, p.sequence -- as above
+) AS p`
 
 	readDeadCopies = `
 SELECT d.id, d.tenant_id, d.subject, d.source, d.event_id, d.type, d.event
@@ -57,13 +68,23 @@ WHERE d.id IN (
     JOIN millrace.dead_letters AS o
       ON o.tenant_id = batch.tenant_id AND o.source = batch.source AND o.event_id = batch.id)`
 
+	// As above.
 	overwriteAudit = `
-UPDATE millrace.audit AS a
-SET data = batch.data
+INSERT INTO millrace.audit (month, tenant_id, function, subject, version, outcome, reason, source, id, type,
+                            time, sequence, digest, data, attributes, decided_at)
+SELECT a.month, a.tenant_id, a.function, a.subject, a.version, a.outcome, a.reason, a.source, a.id, a.type,
+       a.time, a.sequence, a.digest, batch.data, a.attributes, a.decided_at
 FROM unnest($2::date[], $3::text[], $4::text[], $5::bigint[], $6::json[])
   AS batch (month, tenant_id, subject, version, data)
-WHERE a.month = batch.month AND a.tenant_id = batch.tenant_id AND a.function = $1
-  AND a.subject = batch.subject AND a.version = batch.version`
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM millrace.audit AS a
+    WHERE a.month = batch.month AND a.tenant_id = batch.tenant_id AND a.function = $1
+      AND a.subject = batch.subject AND a.version = batch.version
+    LIMIT 1
+) AS a
+ON CONFLICT (tenant_id, function, subject, version, month)
+DO UPDATE SET data = excluded.data`
 
 	overwriteParked = `
 UPDATE millrace.parked AS p

@@ -39,7 +39,12 @@ CROSS JOIN LATERAL (
 const readRedactions = `
 SELECT r.tenant_id, r.subject, r.source, r.id
 FROM unnest($2::text[], $3::text[]) AS batch (tenant_id, subject)
-JOIN millrace.redactions AS r ON r.tenant_id = batch.tenant_id AND r.function = $1 AND r.subject = batch.subject`
+CROSS JOIN LATERAL (
+    SELECT *
+    FROM millrace.redactions AS r
+    WHERE r.tenant_id = batch.tenant_id AND r.function = $1 AND r.subject = batch.subject
+    ORDER BY r.source, r.id -- else it is a join, for which a young table is read whole
+) AS r`
 
 // hide takes what is confidential out of the batch's events that concern one
 // that was redacted, before they are stored anywhere. Their digests stay. The

@@ -57,11 +57,23 @@ SELECT tenant_id, $1, subject, source, sequence, id, digest, event, $2, octet_le
 FROM unnest($3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::bytea[], $9::json[])
   AS batch (tenant_id, subject, source, sequence, id, digest, event)`
 
+	// By where they lie, since a join may read all that a young table has. The
+	// entities' locks keep them there.
 	deleteParked = `
-DELETE FROM millrace.parked AS p
-USING unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) AS batch (tenant_id, subject, source, sequence)
-WHERE p.tenant_id = batch.tenant_id AND p.function = $1 AND p.subject = batch.subject
-  AND p.source = batch.source AND p.sequence = batch.sequence`
+DELETE FROM millrace.parked
+WHERE ctid = ANY (ARRAY (
+    SELECT p.ctid
+    FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) AS batch (tenant_id, subject, source, sequence)
+    CROSS JOIN LATERAL (
+        SELECT p.ctid, p.sequence
+        FROM millrace.parked AS p
+        WHERE p.tenant_id = batch.tenant_id AND p.function = $1 AND p.subject = batch.subject
+          AND p.source = batch.source AND p.sequence >= batch.sequence
+        ORDER BY p.sequence
+        LIMIT 1
+    ) AS p
+    WHERE p.sequence = batch.sequence
+))`
 
 	// Not of the future, if the clock of the process is ahead: nobody would see it
 	// who looks at what there is by now.
