@@ -18,6 +18,9 @@ func consumerConfig(cfg Config) *sarama.Config {
 	c.Consumer.IsolationLevel = sarama.ReadCommitted
 	c.Consumer.Fetch.Default = cfg.FetchBytes
 	c.Consumer.Fetch.Max = 0 // with a maximum sarama would skip larger records
+	// What lies in sarama's channel of a partition the window does not count. It
+	// fills up while the reader is not there yet; records may be large.
+	c.ChannelBufferSize = 8
 	c.Consumer.MaxWaitTime = 250 * time.Millisecond
 	c.Consumer.Retry.Backoff = 500 * time.Millisecond
 	group := &c.Consumer.Group
