@@ -41,7 +41,7 @@ WITH named AS (
         FROM millrace.fills AS f
         WHERE f.tenant_id = batch.tenant_id AND f.account = batch.account AND f.source = batch.source AND f.id >= batch.id
         ORDER BY f.id -- which only the index of names has: while the table is young, another looks as good
-        LIMIT 1
+        FETCH FIRST ROW WITH TIES -- an event that is sent again after the horizon of deduplication is another fill
     ) AS f
     JOIN millrace.positions AS p
       ON p.tenant_id = f.tenant_id AND p.account = f.account AND p.instrument = f.instrument

@@ -75,4 +75,11 @@ func TestTooDeepIsNotLoaded(t *testing.T) {
 	if fmt.Sprintf("%q", got) != `["fill-too-old" "" "fill-too-old"]` {
 		t.Errorf("refused with %q", got)
 	}
+	// Sent again after the horizon of deduplication it is another fill, and the one
+	// that is meant then.
+	again := []*event.Event{booked("0", "A", "buy", "1", "1", "USD")}
+	store.Batch(t.Context(), t, again)
+	if got := store.Batch(t.Context(), t, []*event.Event{cancelled("d", "0")}); got[0] != "" {
+		t.Errorf("the newer fill is refused with %q", got[0])
+	}
 }

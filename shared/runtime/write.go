@@ -57,15 +57,16 @@ SELECT tenant_id, $1, subject, source, sequence, id, digest, event, $2, octet_le
 FROM unnest($3::text[], $4::text[], $5::text[], $6::bigint[], $7::text[], $8::bytea[], $9::json[])
   AS batch (tenant_id, subject, source, sequence, id, digest, event)`
 
-	// By where they lie, since a join may read all that a young table has. The
-	// entities' locks keep them there.
+	// By where they lie, since a join by key may read all that a young table has.
+	// The entities' locks keep them there. A place is one within its partition:
+	// before migration 00041 there are some.
 	deleteParked = `
-DELETE FROM millrace.parked
-WHERE ctid = ANY (ARRAY (
-    SELECT p.ctid
+DELETE FROM millrace.parked AS p
+USING (
+    SELECT p.place, p.ctid
     FROM unnest($2::text[], $3::text[], $4::text[], $5::bigint[]) AS batch (tenant_id, subject, source, sequence)
     CROSS JOIN LATERAL (
-        SELECT p.ctid, p.sequence
+        SELECT p.tableoid AS place, p.ctid, p.sequence
         FROM millrace.parked AS p
         WHERE p.tenant_id = batch.tenant_id AND p.function = $1 AND p.subject = batch.subject
           AND p.source = batch.source AND p.sequence >= batch.sequence
@@ -73,7 +74,8 @@ WHERE ctid = ANY (ARRAY (
         LIMIT 1
     ) AS p
     WHERE p.sequence = batch.sequence
-))`
+) AS done
+WHERE p.ctid = done.ctid AND p.tableoid = done.place`
 
 	// Not of the future, if the clock of the process is ahead: nobody would see it
 	// who looks at what there is by now.

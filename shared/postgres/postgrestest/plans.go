@@ -40,15 +40,15 @@ func (p Plan) ReadsTable() bool {
 }
 
 // ReadsIndex reports whether an index is read whole, or all that it has of a
-// function, instead of being looked into for each row of a batch. All indexes
-// meant here begin with the tenant.
+// function or a tenant, instead of being looked into for each row of a batch.
+// All indexes meant here begin with the tenant and have two columns more.
 func (p Plan) ReadsIndex() bool {
 	for n, line := range p {
 		if !strings.Contains(line, "Index Scan") && !strings.Contains(line, "Index Only Scan") {
 			continue
 		}
-		const each = "Index Cond: ((tenant_id = "
-		if n+1 == len(p) || !strings.Contains(p[n+1], each) || strings.Contains(p[n+1], each+"$") {
+		const each, and = "Index Cond: ((tenant_id = ", " AND "
+		if n+1 == len(p) || !strings.Contains(p[n+1], each) || strings.Count(p[n+1], and) < 2 {
 			return true
 		}
 	}
