@@ -72,8 +72,9 @@ func start(t *testing.T) (p *processes, addresses map[string]string) {
 	t.Helper()
 	p = newProcesses(t)
 	function := p.function(t, trade.New())
+	sweeper, _ := p.relay(t) // until the end
 	addresses = map[string]string{
-		"function": function, "trigger": p.trigger(t, "trade", function), "relay": p.relay(t), "http": p.gateway(t),
+		"function": function, "trigger": p.trigger(t, "trade", function), "relay": sweeper, "http": p.gateway(t),
 	}
 	p.post(t, addresses["http"]+"/v1/events", "application/cloudevents+json", trade1, http.StatusAccepted)
 	p.post(t, addresses["http"]+"/v1/calls/trade.executed.v1?tenant=acme&subject=a-1", "application/json", "{}", http.StatusServiceUnavailable)
@@ -168,11 +169,11 @@ func (p *processes) gateway(t *testing.T) (address string) {
 	return c.ListenAddress
 }
 
-func (p *processes) relay(t *testing.T) (address string) {
+// relay runs the relay, which can be stopped before the others.
+func (p *processes) relay(t *testing.T) (address string, stop func()) {
 	t.Helper()
 	c := parse[relay.Config](t, p)
-	p.run(t, func(ctx context.Context) error { return relay.Run(ctx, functions.All(), c, p.log) })
-	return c.ListenAddress
+	return c.ListenAddress, p.run(t, func(ctx context.Context) error { return relay.Run(ctx, functions.All(), c, p.log) })
 }
 
 // parse reads the configuration of a process, which listens at an address of its
@@ -191,13 +192,18 @@ func parse[C any](t *testing.T, p *processes) C {
 	return c
 }
 
-func (p *processes) run(t *testing.T, process func(context.Context) error) {
+// run runs a process. stop ends it, and waits for it.
+func (p *processes) run(t *testing.T, process func(context.Context) error) (stop func()) {
 	t.Helper()
+	ctx, end := context.WithCancel(p.ctx)
+	ended := make(chan struct{})
 	p.running.Go(func() {
-		if err := process(p.ctx); err != nil {
+		defer close(ended)
+		if err := process(ctx); err != nil {
 			t.Error(err)
 		}
 	})
+	return func() { end(); <-ended }
 }
 
 // trade1 is a trade, which emits one event for its position and one for the
