@@ -3,6 +3,7 @@ package runtime
 import (
 	"context"
 	"testing"
+	"time"
 
 	"github.com/millrace/millrace/shared/fault"
 )
@@ -110,10 +111,29 @@ func TestAdmissionOfTheLarge(t *testing.T) {
 	}
 }
 
+// A transaction for a request that is nearly over has time to end all the same.
+func TestTransactionHasTime(t *testing.T) {
+	t.Parallel()
+	now := time.Now()
+	due := func(in time.Duration) *candidate { return &candidate{request: newRequest(1, now.Add(in))} }
+	s := newShard(nil, 0, 4, time.Second, nil)
+	for _, c := range []struct {
+		batch []*candidate
+		want  time.Duration
+	}{
+		{[]*candidate{due(time.Millisecond)}, time.Second},
+		{[]*candidate{due(time.Millisecond), due(time.Minute), due(time.Second)}, time.Minute},
+	} {
+		if got := s.deadline(c.batch, now).Sub(now); got != c.want {
+			t.Errorf("it has %v, want %v", got, c.want)
+		}
+	}
+}
+
 // A batch takes from each tenant in turn, and keeps each tenant's order.
 func TestShardIsFair(t *testing.T) {
 	t.Parallel()
-	s := newShard(nil, 0, 4, nil)
+	s := newShard(nil, 0, 4, 0, nil)
 	var flood []*candidate
 	for _, id := range []string{"a1", "a2", "a3", "a4", "a5"} {
 		c := ev(id)

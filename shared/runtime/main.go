@@ -111,7 +111,7 @@ func newProcess(p *Processor, config Config) *process {
 	// add to the same rows.
 	first := rand.IntN(buckets)
 	for n := range config.Shards {
-		in.shards = append(in.shards, newShard(p, (first+n)%buckets, config.MaxBatch, in.admission))
+		in.shards = append(in.shards, newShard(p, (first+n)%buckets, config.MaxBatch, config.RequestTimeout/2, in.admission))
 	}
 	return s
 }

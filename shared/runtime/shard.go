@@ -50,6 +50,7 @@ type shard struct {
 	processor *Processor
 	bucket    int
 	maxBatch  int
+	least     time.Duration // what a transaction has at least
 	admission *admission
 
 	mu      sync.Mutex
@@ -59,8 +60,8 @@ type shard struct {
 	wake    chan struct{}
 }
 
-func newShard(p *Processor, bucket, maxBatch int, a *admission) *shard {
-	return &shard{processor: p, bucket: bucket, maxBatch: maxBatch, admission: a,
+func newShard(p *Processor, bucket, maxBatch int, least time.Duration, a *admission) *shard {
+	return &shard{processor: p, bucket: bucket, maxBatch: maxBatch, least: least, admission: a,
 		tenants: map[string][]*candidate{}, wake: make(chan struct{}, 1)}
 }
 
@@ -132,7 +133,6 @@ func (s *shard) take() (batch []*candidate, closed bool) {
 func (s *shard) process(taken []*candidate) {
 	now := time.Now()
 	batch := make([]*candidate, 0, len(taken))
-	var deadline time.Time
 	late := fault.New(fault.Unavailable, "the events waited past the request's deadline")
 	for _, c := range taken {
 		if c.request.deadline.Before(now) {
@@ -140,12 +140,9 @@ func (s *shard) process(taken []*candidate) {
 			continue
 		}
 		batch = append(batch, c)
-		if c.request.deadline.After(deadline) {
-			deadline = c.request.deadline
-		}
 	}
 	if len(batch) > 0 {
-		ctx, cancel := context.WithDeadline(context.Background(), deadline)
+		ctx, cancel := context.WithDeadline(context.Background(), s.deadline(batch, now))
 		err := s.processor.decide(ctx, s.bucket, batch)
 		cancel()
 		for _, c := range batch {
@@ -157,4 +154,18 @@ func (s *shard) process(taken []*candidate) {
 		freed[tenantOf(c)]++
 	}
 	s.admission.release(freed)
+}
+
+// deadline is that of a transaction which begins now: the last one of its
+// requests, but not too soon. One that is broken off costs its connection, with
+// all that is prepared on it, so the next takes longer, and under load none would
+// ever end. What nobody waits for any more comes again, and is decided then.
+func (s *shard) deadline(batch []*candidate, now time.Time) time.Time {
+	last := now.Add(s.least)
+	for _, c := range batch {
+		if c.request.deadline.After(last) {
+			last = c.request.deadline
+		}
+	}
+	return last
 }
