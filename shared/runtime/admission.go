@@ -103,7 +103,7 @@ func (a *admission) admit() {
 			close(w.ready)
 			continue
 		}
-		if !a.fitsTotal(w.demand) { // who comes later must not take the room it waits for
+		if a.withinShares(w.demand) { // who comes later must not take the room it waits for
 			still = append(still, a.waiters[n:]...)
 			break
 		}
@@ -119,15 +119,13 @@ func (a *admission) take(d demand) {
 	}
 }
 
-// fitsTotal lets a request that is larger than the whole in when it is alone.
-func (a *admission) fitsTotal(d demand) bool {
-	return !a.closed && (a.used == 0 || a.used+d.total <= a.capacity)
+// fits lets a request that is larger than the whole in when it is alone.
+func (a *admission) fits(d demand) bool {
+	return !a.closed && (a.used == 0 || a.used+d.total <= a.capacity) && a.withinShares(d)
 }
 
-func (a *admission) fits(d demand) bool {
-	if !a.fitsTotal(d) {
-		return false
-	}
+// withinShares lets a tenant that has nothing in the process exceed its share.
+func (a *admission) withinShares(d demand) bool {
 	for tenant, n := range d.byTenant {
 		if has := a.byTenant[tenant]; has > 0 && has+n > a.share {
 			return false
