@@ -11,8 +11,8 @@ import (
 
 // admission bounds how many events are in the process. A request waits for
 // room in the order of arrival, but one that only its own tenant's share holds
-// up does not hold up others. It is admitted whole, or, at its deadline, not at
-// all: an instant refusal would lower the concurrency that Knative scales by,
+// up does not hold up others. It is admitted whole, or, when its time to wait is
+// over, not at all: an instant refusal would lower the concurrency that Knative scales by,
 // just when it should scale up.
 type admission struct {
 	capacity int // events

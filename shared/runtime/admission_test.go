@@ -3,8 +3,10 @@ package runtime
 import (
 	"context"
 	"testing"
+	"testing/synctest"
 	"time"
 
+	"github.com/millrace/millrace/shared/event"
 	"github.com/millrace/millrace/shared/fault"
 )
 
@@ -112,6 +114,32 @@ func TestAdmissionOfTheLarge(t *testing.T) {
 	if err := <-small; err != nil {
 		t.Fatal(err)
 	}
+}
+
+// A request that finds no room leaves while there were still time to decide it: of
+// many that came together the last would else get room one after the other when it
+// is too late for each.
+func TestHalfOfTheTimeIsForTheDecision(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		in := &intake{config: Config{RequestTimeout: 20 * time.Second}, admission: newAdmission(1, 100),
+			adopt: func(*event.Event) {}, shards: make([]*shard, 1)}
+		if err := in.admission.acquire(t.Context(), want("a", 1)); err != nil {
+			t.Fatal(err)
+		}
+		ctx, cancel := context.WithTimeout(t.Context(), in.config.RequestTimeout)
+		defer cancel()
+		before := time.Now()
+		released := false
+		_, err := in.decide(ctx, []event.Received{{Raw: []byte("x")}}, func() { released = true })
+		if fault.KindOf(err) != fault.Overloaded || !released {
+			t.Errorf("got %v, released %v, want overloaded and released", err, released)
+		}
+		// Processing ends at 19 s.
+		if got := time.Since(before); got != 9500*time.Millisecond {
+			t.Errorf("it waited %v, want 9.5s", got)
+		}
+	})
 }
 
 // A transaction for a request that is nearly over has time to end all the same.
