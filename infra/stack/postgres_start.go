@@ -7,9 +7,11 @@ import (
 	"net/url"
 	"os"
 	"strconv"
+	"strings"
 	"syscall"
 	"time"
 
+	"github.com/cenkalti/backoff/v5"
 	"github.com/jackc/pgx/v5"
 
 	"github.com/millrace/millrace/infra/stack/process"
@@ -33,8 +35,23 @@ func (h postgresHome) url(port int, database string) string {
 	return u.String()
 }
 
-// start starts the server on the port and waits until it answers.
+// errHeld says that what is left of a killed server holds its shared memory. It
+// ends when it notices.
+var errHeld = errors.New("the processes of a killed server have not ended yet")
+
+// start starts the server, once those of a killed one are gone.
 func (h postgresHome) start(ctx context.Context, cfg PostgresConfig, port int) (*Postgres, error) {
+	return backoff.Retry(ctx, func() (*Postgres, error) {
+		pg, err := h.startOnce(ctx, cfg, port)
+		if err != nil && !errors.Is(err, errHeld) {
+			err = backoff.Permanent(err)
+		}
+		return pg, err
+	}, backoff.WithBackOff(backoff.NewConstantBackOff(100*time.Millisecond)), backoff.WithMaxElapsedTime(30*time.Second))
+}
+
+// startOnce starts the server on the port and waits until it answers.
+func (h postgresHome) startOnce(ctx context.Context, cfg PostgresConfig, port int) (*Postgres, error) {
 	if err := CheckPorts(PostgresPort(port)); err != nil {
 		return nil, err
 	}
@@ -72,7 +89,12 @@ func (h postgresHome) await(ctx context.Context, cfg PostgresConfig, pg *Postgre
 		}
 		select {
 		case <-pg.server.Done():
-			return fmt.Errorf("PostgreSQL ended at once: %w: %s", pg.server.Err(), log.Tail())
+			tail := log.Tail()
+			err := pg.server.Err()
+			if strings.Contains(tail, "pre-existing shared memory block") {
+				err = errHeld
+			}
+			return fmt.Errorf("PostgreSQL ended at once: %w: %s", err, tail)
 		case <-ctx.Done():
 			return fmt.Errorf("PostgreSQL does not answer: %w", err)
 		case <-tick.C:

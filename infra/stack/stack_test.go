@@ -1,6 +1,7 @@
 package stack_test
 
 import (
+	"bytes"
 	"context"
 	"errors"
 	"net"
@@ -10,6 +11,7 @@ import (
 	"strings"
 	"syscall"
 	"testing"
+	"time"
 
 	"github.com/IBM/sarama"
 	"github.com/jackc/pgx/v5"
@@ -17,6 +19,7 @@ import (
 	"github.com/millrace/millrace/infra/skiptest"
 	"github.com/millrace/millrace/infra/stack"
 	"github.com/millrace/millrace/infra/stack/process"
+	"github.com/millrace/millrace/infra/stack/stacktest"
 	"github.com/millrace/millrace/shared/views"
 )
 
@@ -36,17 +39,25 @@ func folder(t *testing.T) string {
 
 func startPostgres(t *testing.T, cfg stack.PostgresConfig) *stack.Postgres {
 	t.Helper()
-	log, err := os.OpenFile(filepath.Join(filepath.Dir(cfg.Dir), "postgres.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	pg, err := tryPostgres(t, cfg)
 	if err != nil {
 		t.Fatal(err)
+	}
+	return pg
+}
+
+func tryPostgres(t *testing.T, cfg stack.PostgresConfig) (*stack.Postgres, error) {
+	t.Helper()
+	log, err := os.OpenFile(filepath.Join(filepath.Dir(cfg.Dir), "postgres.log"), os.O_CREATE|os.O_APPEND|os.O_WRONLY, 0o644)
+	if err != nil {
+		return nil, err
 	}
 	cfg.Log, cfg.Programs = log, os.Getenv("MILLRACE_POSTGRES")
 	pg, err := stack.StartPostgres(t.Context(), cfg)
-	if err != nil {
-		t.Fatal(err)
+	if err == nil {
+		t.Cleanup(func() { _ = pg.StopNow() })
 	}
-	t.Cleanup(func() { _ = pg.StopNow() })
-	return pg
+	return pg, err
 }
 
 func query(t *testing.T, dsn, sql string) string {
@@ -85,6 +96,36 @@ func TestPostgresKeepsDataOverStopAndKill(t *testing.T) {
 	pg = startPostgres(t, cfg)
 	if got := query(t, pg.URL, "SELECT string_agg(n::text, ' ' ORDER BY n) FROM kept"); got != "1 2" {
 		t.Errorf("after a restart and a kill: %q", got)
+	}
+}
+
+// What is left of a killed server may take its time to notice; a start waits for it.
+func TestPostgresWaitsForTheRestOfAKilledOne(t *testing.T) {
+	t.Parallel()
+	cfg := stack.PostgresConfig{Dir: filepath.Join(folder(t), "postgres"), Volatile: true}
+	pg := startPostgres(t, cfg)
+	slow, err := strconv.Atoi(query(t, pg.URL, "SELECT pid::text FROM pg_stat_activity WHERE backend_type = 'background writer'"))
+	if err != nil {
+		t.Fatal(err)
+	}
+	if err := errors.Join(syscall.Kill(slow, syscall.SIGSTOP), syscall.Kill(pg.PID(), syscall.SIGKILL)); err != nil {
+		t.Fatal(err)
+	}
+	<-pg.Done()
+	started := make(chan error, 1)
+	go func() {
+		_, err := tryPostgres(t, cfg)
+		started <- err
+	}()
+	stacktest.Eventually(t, time.Minute, "a start to be refused", func(context.Context) bool {
+		text, err := os.ReadFile(filepath.Join(filepath.Dir(cfg.Dir), "postgres.log"))
+		return err == nil && bytes.Contains(text, []byte("pre-existing shared memory block"))
+	})
+	if err := syscall.Kill(slow, syscall.SIGCONT); err != nil {
+		t.Fatal(err)
+	}
+	if err := <-started; err != nil {
+		t.Error(err)
 	}
 }
 

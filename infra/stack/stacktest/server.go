@@ -7,7 +7,6 @@ import (
 	"path/filepath"
 	"syscall"
 	"testing"
-	"time"
 
 	"github.com/jackc/pgx/v5"
 
@@ -105,20 +104,15 @@ func (s *Server) use(database string) {
 	s.URL = withDatabase(s.URL, database)
 }
 
-// Start starts a server that has ended, on the port that it had. The processes of
-// a killed one hold its shared memory for a moment longer, and nobody starts then.
+// Start starts a server that has ended, on the port that it had.
 func (s *Server) Start(t testing.TB) {
 	t.Helper()
 	s.cfg.Port = s.Port()
-	Eventually(t, 30*time.Second, "PostgreSQL to start again", func(ctx context.Context) bool {
-		pg, err := stack.StartPostgres(ctx, s.cfg)
-		if err != nil {
-			t.Logf("PostgreSQL does not start yet: %v", err)
-			return false
-		}
-		s.Postgres = pg
-		return true
-	})
+	pg, err := stack.StartPostgres(t.Context(), s.cfg)
+	if err != nil {
+		t.Fatalf("starting PostgreSQL again: %v", err)
+	}
+	s.Postgres = pg
 }
 
 // Kill ends the server as a failure of its machine would: with all its processes,
