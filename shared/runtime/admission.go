@@ -10,10 +10,10 @@ import (
 )
 
 // admission bounds how many events are in the process. A request waits for
-// room in the order of arrival, but one that only its own tenant's share holds
-// up does not hold up others. It is admitted whole, or, when its time to wait is
-// over, not at all: an instant refusal would lower the concurrency that Knative scales by,
-// just when it should scale up.
+// room in the order of arrival, but one that its own tenant's share holds up
+// does not hold up other tenants. It is admitted whole, or, when its time to
+// wait is over, not at all: an instant refusal would lower the concurrency that
+// Knative scales by, just when it should scale up.
 type admission struct {
 	capacity int // events
 	share    int // events of one tenant
@@ -36,6 +36,16 @@ type demand struct {
 	byTenant map[string]int
 }
 
+// any tells whether one of its tenants is among them.
+func (d demand) any(tenants map[string]bool) bool {
+	for tenant := range d.byTenant {
+		if tenants[tenant] {
+			return true
+		}
+	}
+	return false
+}
+
 func newAdmission(capacity, sharePercent int) *admission {
 	return &admission{
 		capacity: capacity,
@@ -47,11 +57,6 @@ func newAdmission(capacity, sharePercent int) *admission {
 // acquire waits for room for d until ctx ends.
 func (a *admission) acquire(ctx context.Context, d demand) error {
 	a.mu.Lock()
-	if len(a.waiters) == 0 && a.fits(d) {
-		a.take(d)
-		a.mu.Unlock()
-		return nil
-	}
 	w := &waiter{demand: d, ready: make(chan struct{})}
 	a.waiters = append(a.waiters, w)
 	a.admit()
@@ -97,17 +102,22 @@ func (a *admission) setClosed(closed bool) {
 
 func (a *admission) admit() {
 	var still []*waiter
+	held := map[string]bool{} // tenants whose share somebody waits for
 	for n, w := range a.waiters {
-		if a.fits(w.demand) {
+		over := a.overShare(w.demand)
+		switch {
+		case len(over) > 0 || w.demand.any(held): // others may pass, but none of these tenants
+			for _, tenant := range over {
+				held[tenant] = true
+			}
+			still = append(still, w)
+		case a.fitsTotal(w.demand):
 			a.take(w.demand)
 			close(w.ready)
-			continue
+		default: // who comes later must not take the room it waits for
+			a.waiters = append(still, a.waiters[n:]...)
+			return
 		}
-		if a.withinShares(w.demand) { // who comes later must not take the room it waits for
-			still = append(still, a.waiters[n:]...)
-			break
-		}
-		still = append(still, w)
 	}
 	a.waiters = still
 }
@@ -119,19 +129,20 @@ func (a *admission) take(d demand) {
 	}
 }
 
-// fits lets a request that is larger than the whole in when it is alone.
-func (a *admission) fits(d demand) bool {
-	return !a.closed && (a.used == 0 || a.used+d.total <= a.capacity) && a.withinShares(d)
+// fitsTotal lets a request that is larger than the whole in when it is alone.
+func (a *admission) fitsTotal(d demand) bool {
+	return !a.closed && (a.used == 0 || a.used+d.total <= a.capacity)
 }
 
-// withinShares lets a tenant that has nothing in the process exceed its share.
-func (a *admission) withinShares(d demand) bool {
+// overShare returns the tenants whose share has no room for d. One that has
+// nothing in the process may exceed its share.
+func (a *admission) overShare(d demand) (tenants []string) {
 	for tenant, n := range d.byTenant {
 		if has := a.byTenant[tenant]; has > 0 && has+n > a.share {
-			return false
+			tenants = append(tenants, tenant)
 		}
 	}
-	return true
+	return tenants
 }
 
 // inUse returns how many events have room.

@@ -81,6 +81,29 @@ func TestAdmissionIsFair(t *testing.T) {
 	}
 }
 
+// A large request is not passed by small ones of its own tenant for ever.
+func TestAdmissionKeepsATenantsOrder(t *testing.T) {
+	t.Parallel()
+	for _, large := range []int{5, 20} {
+		a := newAdmission(10, 100)
+		if err := a.acquire(t.Context(), want("a", 8)); err != nil {
+			t.Fatal(err)
+		}
+		first := start(t, a, want("a", large))
+		second := start(t, a, want("a", 1)) // would fit
+		a.release(map[string]int{"a": 8})
+		if err := <-first; err != nil {
+			t.Fatal(err)
+		}
+		if large > 10 {
+			a.release(map[string]int{"a": large})
+		}
+		if err := <-second; err != nil {
+			t.Fatal(err)
+		}
+	}
+}
+
 func TestAdmissionEndsAtTheDeadline(t *testing.T) {
 	t.Parallel()
 	a := newAdmission(10, 100)
