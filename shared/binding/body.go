@@ -22,6 +22,8 @@ const (
 // read reads a body to its end; declared is its length, or negative. It takes
 // room as bytes come: what a header says costs its sender nothing.
 func (rd *Reader) read(ctx context.Context, s *share, from io.Reader, declared int64) (body []byte, err error) {
+	ctx, enough := Waiting(ctx)
+	defer enough()
 	most := rd.limits.MaxBodyBytes
 	if declared >= 0 {
 		most = declared

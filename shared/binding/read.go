@@ -55,8 +55,8 @@ func NewReader(l Limits) *Reader {
 }
 
 // Events reads the events of a request. They share memory with its body, whose
-// room is taken until release is called. Where there is none it waits until ctx
-// ends.
+// room is taken until release is called. Where there is none it waits for half of
+// the time that ctx has left.
 func (rd *Reader) Events(ctx context.Context, w http.ResponseWriter, r *http.Request) (events []event.Received, release func(), err error) {
 	body, release, err := rd.Body(ctx, w, r)
 	if err != nil {

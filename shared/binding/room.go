@@ -4,6 +4,7 @@ import (
 	"container/list"
 	"context"
 	"sync"
+	"time"
 )
 
 // room is the bytes of requests that may be in the process at once. A request
@@ -30,6 +31,17 @@ type waiter struct {
 }
 
 func newRoom(bytes, largest int64) *room { return &room{free: bytes - largest} }
+
+// Waiting returns a context for a wait for room: it ends when half of the time is
+// over that ctx has left. Who gets room later is begun in vain and holds up those
+// behind, who then come too late too: in step, and for as long as too many come.
+func Waiting(ctx context.Context) (context.Context, context.CancelFunc) {
+	deadline, ok := ctx.Deadline()
+	if !ok {
+		return context.WithCancel(ctx)
+	}
+	return context.WithTimeout(ctx, time.Until(deadline)/2)
+}
 
 // take adds bytes to a share. Where there is no room it waits its turn, until
 // ctx ends.

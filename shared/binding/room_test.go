@@ -10,6 +10,7 @@ import (
 	"sync"
 	"testing"
 	"testing/iotest"
+	"testing/synctest"
 	"time"
 
 	"github.com/millrace/millrace/shared/fault"
@@ -221,6 +222,32 @@ func TestRoomOfWhoLeft(t *testing.T) {
 	if got := rd.free(); got != 4*largest {
 		t.Errorf("%d bytes are free in the end", got)
 	}
+}
+
+// Who finds no room gives up while there were still time for the rest.
+func TestHalfOfTheTimeIsForTheRest(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		rd := narrow()
+		var all, reserve share
+		if err := errors.Join(rd.room.take(t.Context(), &all, 3*largest), rd.room.take(t.Context(), &reserve, 1)); err != nil {
+			t.Fatal(err)
+		}
+		time.AfterFunc(6*time.Second, func() { // for the first growth, and for no other
+			rd.room.mu.Lock()
+			defer rd.room.mu.Unlock()
+			rd.room.free += growth * firstBytes
+			rd.room.grant()
+		})
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		began := time.Now()
+		_, _, err := rd.Body(ctx, httptest.NewRecorder(), from(ctx, bytes.NewReader(make([]byte, largest)), largest))
+		wantsKind(t, err, fault.Overloaded)
+		if got := time.Since(began); got != 10*time.Second {
+			t.Errorf("it waited %v, want 10s", got)
+		}
+	})
 }
 
 // A body is what came, however it comes, up to the limit.

@@ -21,7 +21,7 @@ type Kind int
 const (
 	Unavailable     Kind = iota // could not commit in time: the same request may pass later
 	TimedOut                    // was still at it at the deadline: the request, or half of it, may pass later
-	Overloaded                  // no room before the deadline: the same request may pass later
+	Overloaded                  // no room in its time to wait: the same request may pass later
 	Unreadable                  // the body as a whole cannot be read: it never will
 	TooLarge                    // the body is over the limit: its parts may pass
 	Unprocessable               // one of its events can be neither decided nor kept: the others may pass
@@ -86,7 +86,7 @@ func KindOf(err error) Kind {
 }
 
 // retryAfter is what a caller is asked to wait, in seconds. It is short: the
-// request has already waited for room until its deadline.
+// request has already waited for room.
 const retryAfter = 1
 
 // Write answers a request with err as problem details (RFC 9457). An error

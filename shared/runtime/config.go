@@ -44,8 +44,9 @@ type Config struct {
 	TenantShare int `env:"TENANT_SHARE" envDefault:"50"`
 	// Requests bounds requests in bytes.
 	Requests binding.Limits
-	// RequestTimeout is the deadline of a request: for room, half of it at most, and
-	// then for the commit. A transaction that has begun has half of it at least.
+	// RequestTimeout is the deadline of a request: for room, each time half of what
+	// is left at most, and then for the commit. A transaction that has begun has half
+	// of it at least.
 	RequestTimeout time.Duration `env:"REQUEST_TIMEOUT" envDefault:"20s"`
 	// DrainTimeout is what a process has after SIGTERM to finish its requests.
 	// Ten seconds more go to telling what they led to; keep the sum below the

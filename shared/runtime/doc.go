@@ -4,7 +4,7 @@
 // What it promises: an event that was acknowledged (202) is decided, parked or
 // a dead letter, in PostgreSQL, once. Decisions about one entity have one
 // order. The events of a stream are decided by their sequence. A request is
-// taken whole or not at all; one that finds no room in half of its time gets 429,
+// taken whole or not at all; one that finds no room in its time to wait gets 429,
 // one that cannot be committed gets 503, and both may simply come again.
 //
 // The way of a request: server.go reads it, candidate.go checks each event,

@@ -74,9 +74,7 @@ func (in *intake) decide(ctx context.Context, received []event.Received, release
 		n := in.shardOf(c)
 		parts[n] = append(parts[n], c)
 	}
-	// Half of its time is for the wait: who got room too late would be begun in
-	// vain and hold up those behind, who then come too late too.
-	waiting, enough := context.WithDeadline(ctx, now.Add(req.deadline.Sub(now)/2))
+	waiting, enough := binding.Waiting(ctx)
 	defer enough()
 	if err := in.admission.acquire(waiting, d); err != nil {
 		release()

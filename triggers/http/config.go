@@ -53,9 +53,9 @@ type Config struct {
 	Requests binding.Limits
 	// InFlight is how many requests are worked on at one time; others wait.
 	InFlight int `env:"MAX_IN_FLIGHT" envDefault:"256"`
-	// RequestTimeout is the deadline of a request: for room, and then for Kafka
-	// or the function. Keep it above that of the functions, so that their answer
-	// is heard.
+	// RequestTimeout is the deadline of a request: for room, each time half of what
+	// is left at most, and then for Kafka or the function. Keep it above that of the
+	// functions, so that their answer is heard.
 	RequestTimeout time.Duration `env:"REQUEST_TIMEOUT" envDefault:"25s"`
 	// HeaderTimeout and ReadTimeout bound how long a client may take to send the
 	// header, and all of a request.

@@ -9,10 +9,14 @@ import (
 	"net/http"
 	"strings"
 	"testing"
+	"testing/synctest"
 	"time"
+
+	"golang.org/x/sync/semaphore"
 
 	"github.com/millrace/millrace/infra/stack/stacktest"
 	"github.com/millrace/millrace/shared/binding"
+	"github.com/millrace/millrace/shared/fault"
 )
 
 // raw speaks HTTP by hand.
@@ -179,7 +183,24 @@ func TestEndlessBody(t *testing.T) {
 	r.wants("endless", 413, "65536 bytes")
 }
 
-// With no room left a request waits until its deadline, and then gets 429.
+// A request that finds no room gives up while Kafka could still answer.
+func TestHalfOfTheTimeIsForKafka(t *testing.T) {
+	t.Parallel()
+	synctest.Test(t, func(t *testing.T) {
+		g := &Gateway{room: semaphore.NewWeighted(0)}
+		ctx, cancel := context.WithTimeout(t.Context(), 20*time.Second)
+		defer cancel()
+		began := time.Now()
+		if err := g.enter(ctx, nil); fault.KindOf(err) != fault.Overloaded {
+			t.Errorf("got %v, want overloaded", err)
+		}
+		if got := time.Since(began); got != 10*time.Second {
+			t.Errorf("it waited %v, want 10s", got)
+		}
+	})
+}
+
+// With no room left a request waits for half of its time, and then gets 429.
 func TestNoRoom(t *testing.T) {
 	t.Parallel()
 	w := newWorld(t, func(c *Config) { c.InFlight, c.RequestTimeout = 1, 200*time.Millisecond })

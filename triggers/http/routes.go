@@ -9,6 +9,7 @@ import (
 
 	"github.com/prometheus/client_golang/prometheus/promhttp"
 
+	"github.com/millrace/millrace/shared/binding"
 	"github.com/millrace/millrace/shared/fault"
 	"github.com/millrace/millrace/shared/server"
 )
@@ -96,7 +97,9 @@ func (g *Gateway) serve(w http.ResponseWriter, r *http.Request, to route, from *
 // enter lets a request in that was read, so that one which does not come to its
 // end keeps nobody out.
 func (g *Gateway) enter(ctx context.Context, v *visit) error {
-	if err := g.room.Acquire(ctx, 1); err != nil {
+	waiting, enough := binding.Waiting(ctx)
+	defer enough()
+	if err := g.room.Acquire(waiting, 1); err != nil {
 		return fault.New(fault.Overloaded, "%d requests are in flight already", g.config.InFlight)
 	}
 	g.metrics.inFlight.Inc()
